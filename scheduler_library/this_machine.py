@@ -7,9 +7,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scheduler_library.topology_here import topology_here
+
 if TYPE_CHECKING:
     from scheduler_library.policy.compiler import CompiledPolicy, TargetMachine, Use
 
+# A policy without one of these words does not ask for the topology.
+_ABOUT_TOPOLOGY = re.compile(r"\b(?:fast|slow|node|llc|smt)\b")
 POSSIBLE = Path("/sys/devices/system/cpu/possible")
 
 
@@ -18,21 +22,33 @@ def this_machine(possible: Path = POSSIBLE) -> "TargetMachine":
     # Imported here: a daemon that compiles no policy does not pay for the parser.
     from scheduler_library.policy.compiler import TargetMachine
 
-    return TargetMachine(nr_cpus=possible_cpus(possible), users=user_id)
+    return TargetMachine(possible_cpus(possible), user_id, topology=topology_here)
+
+
+def machine_stamp(text: str) -> str:
+    """What the C of a policy depends on beside its text, as far as it names CPU sets."""
+    if not _ABOUT_TOPOLOGY.search(text):
+        return str(possible_cpus())
+    return f"{possible_cpus()} {topology_here()}"
 
 
 def compile_here(text: str, *, cpus: int = 0) -> "CompiledPolicy | Use":
     """A policy as C for this machine, or its request for another scheduler.
 
     Args:
-        cpus: the CPUs of the machine it is for, if that is not this one.
+        cpus: the CPUs of the simulated machine that it is for, if it is for one. It has those of
+            this machine's CPU sets that are below that number.
 
     Raises:
         Fault: BAD_POLICY, with the column in the text as it was written.
     """
     from scheduler_library.policy.compiler import TargetMachine, compile_policy
 
-    machine = TargetMachine(cpus, user_id, simulated=True) if cpus else this_machine()
+    machine = this_machine()
+    if cpus:
+        machine = TargetMachine(
+            cpus, user_id, simulated=True, topology=lambda: topology_here().below(cpus)
+        )
     return compile_policy(text, machine=machine)
 
 

@@ -28,7 +28,7 @@ from process import Fault, run
 from scheduler_library import policy as language
 from scheduler_library.manifest import Manifest
 from scheduler_library.policy.facts import PolicyFacts
-from scheduler_library.this_machine import possible_cpus
+from scheduler_library.this_machine import machine_stamp
 from simulator import verdict_cache
 
 # Two seconds of imports under emulation.
@@ -93,7 +93,7 @@ def question(text: str) -> str:
         stamp = f"{users.st_size} {users.st_mtime_ns}"
     except OSError:
         stamp = ""
-    return digest("policy", _compiler(), str(possible_cpus()), stamp, text)
+    return digest("policy", _compiler(), machine_stamp(text), stamp, text)
 
 
 async def compiled(

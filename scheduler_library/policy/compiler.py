@@ -12,12 +12,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from process import Fault, FaultType
+from scheduler_library.cpu_list import cpu_list
 from scheduler_library.manifest import EntryKind, Manifest, Parameter, ParameterType, Unit, When
 from scheduler_library.policy.c_block import Body
+from scheduler_library.policy.cpu_sets import CpuSets
 from scheduler_library.policy.doubts import doubts
 from scheduler_library.policy.emit import Emitter, Glob, glob_steps
 from scheduler_library.policy.facts import PolicyFacts
-from scheduler_library.policy.formatter import format_cpus, format_policy
+from scheduler_library.policy.formatter import format_policy
 from scheduler_library.policy.layered import layer_file
 from scheduler_library.policy.parser import in_other_words, parse
 from scheduler_library.policy.plan import (
@@ -178,6 +180,7 @@ def _checked(
         users=machine.users,
         slices=Bounds(SHORTEST_SLICE_NS, LONGEST_SLICE_NS),
         settings=said.settings,
+        cpu_sets=lambda: CpuSets(machine.topology(), machine.nr_cpus, machine.simulated),
     )
     return said, found
 
@@ -332,6 +335,7 @@ class _Context:
             "any_cpus": cpus,
             # Whether some wakeups go elsewhere than where the kernel would send them.
             "placed": cpus or any(queue["sticky"] for queue in queues),
+            "avoids_smt": self._avoids_smt_test(),
             "count_cpus": cpus or preempting or reaches != {None},
             "grouped": not self._plan.ignores_cgroups,
             "needs_selected": bool(self._emitter.selectors),
@@ -410,6 +414,13 @@ class _Context:
         which = [index for index, each in enumerate(self._plan.classes) if each.preempt]
         return " || ".join(f"t->class == {index}" for index in which) or "false"
 
+    def _avoids_smt_test(self) -> str:
+        """The C of whether a task avoids busy siblings; "" if none does."""
+        which = [index for index, each in enumerate(self._plan.classes) if each.avoids_smt]
+        if len(which) == len(self._plan.classes):
+            return "true"
+        return " || ".join(f"t->class == {index}" for index in which)
+
     # ------------------------------------------------------------ queues
 
     def _queue(self, each: Queue) -> dict[str, Any]:
@@ -438,8 +449,9 @@ class _Context:
             "key_locals": names,
             "reach": str(each.reach) if each.reach else "",
             "sticky": sticky,
+            "avoids_smt": any(c.avoids_smt for c in self._plan.classes if c.queue == owner.number),
             "cpus": each.cpus,
-            "cpus_shown": format_cpus(each.cpus.ranges) if each.cpus else "",
+            "cpus_shown": cpu_list(each.cpus.ranges) if each.cpus else "",
             "cpus_test": " || ".join(_range_test(*pair) for pair in each.cpus.ranges)
             if each.cpus
             else "",

@@ -10,9 +10,16 @@ it is reported, with the place and what to write.
 from collections.abc import Callable, Iterator, Mapping
 
 from scheduler_library.policy import patterns
-from scheduler_library.policy.formatter import format_expression, format_property
+from scheduler_library.policy.cpu_sets import CpuSets
+from scheduler_library.policy.formatter import (
+    format_cpu_set,
+    format_expression,
+    format_property,
+)
 from scheduler_library.policy.syntax import (
     Binary,
+    Cpus,
+    CpuSetKind,
     Expression,
     FunctionCall,
     Literal,
@@ -24,6 +31,7 @@ from scheduler_library.policy.syntax import (
     Rule,
     Share,
     Slice,
+    SmtAvoided,
     Text,
     Tier,
     TierOf,
@@ -48,13 +56,14 @@ def doubts(
     users: Callable[[str], int | None],
     slices: Bounds,
     settings: tuple[Mapping[str, Property], ...],
+    cpu_sets: Callable[[], CpuSets],
 ) -> tuple[Doubt, ...]:
     """All doubts about a checked program, in the order of their places.
 
     `settings` are those of each rule and of the rest, including the ones for everybody; `slices` is
-    the range in which every slice is kept, ns.
+    the range in which every slice is kept, ns; `cpu_sets` are asked only if the program has some.
     """
-    found = list(_Doubting(text, program, users, slices).all(settings))
+    found = list(_Doubting(text, program, users, slices, cpu_sets).all(settings))
     return tuple(sorted(found, key=lambda each: (each.line, each.column)))
 
 
@@ -67,12 +76,14 @@ class _Doubting:
         program: PolicyProgram,
         users: Callable[[str], int | None],
         slices: Bounds,
+        cpu_sets: Callable[[], CpuSets],
     ) -> None:
         self._text = text
         self._program = program
         self._types = Types(text)
         self._values = Values(self._types, users)
         self._slices = slices
+        self._cpu_sets = cpu_sets
 
     def all(self, settings: tuple[Mapping[str, Property], ...]) -> Iterator[Doubt]:
         for rule in self._program.rules:
@@ -305,10 +316,42 @@ class _Doubting:
                         f'apply it to some: comm ~ "name*" {{ {shown} }}',
                     )
 
+    # ------------------------------------------------------------ the machine
+
+    def _everywhere(self, cpus: Cpus) -> Iterator[Doubt]:
+        """Sets that are all CPUs here. On another machine they need not be, so it is a note."""
+        here = self._cpu_sets()
+        for each in cpus.sets:
+            if not here.is_everywhere(self._text, each):
+                continue
+            shown = format_cpu_set(each)
+            speed = each.kind in (CpuSetKind.FAST, CpuSetKind.SLOW)
+            yield self._doubt(
+                each.at,
+                f"`{shown}` changes nothing on this machine",
+                "all its CPUs are equally fast" if speed else f"`{shown}` is all its CPUs",
+                "leave it, if the policy is also for machines on which CPUs differ",
+                certain=False,
+            )
+
+    def _without_siblings(self, each: SmtAvoided) -> Iterator[Doubt]:
+        if not self._cpu_sets().topology.smt:
+            yield self._doubt(
+                each.at,
+                "`smt avoid` changes nothing on this machine",
+                "each of its cores has one CPU: SMT is off or absent",
+                "leave it, if the policy is also for machines with SMT",
+                certain=False,
+            )
+
     # ------------------------------------------------------------ formulas
 
     def _property(self, each: Property) -> Iterator[Doubt]:
         match each:
+            case Cpus():
+                yield from self._everywhere(each) if each.sets else ()
+            case SmtAvoided():
+                yield from self._without_siblings(each)
             case Slice(value):
                 found = list(self._numbers(value, Assumptions()))
                 yield from found

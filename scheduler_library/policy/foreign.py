@@ -116,13 +116,13 @@ def _cpus(found: re.Match[str]) -> str:
     groups = found.groupdict()
     numbers = re.sub(r"\s*(?:\.\.=?|:)\s*", "-", groups.get("cpus") or groups.get("value") or "")
     numbers = re.sub(r"(?<=\d)[\s,]+(?=\d)", ",", numbers.strip())
-    return f"write `cpus {numbers}`" if re.fullmatch(r"[\d,-]*\d", numbers) else _CPUS
+    return f"write `cpus {numbers}`" if re.fullmatch(r"[\d,-]*\d", numbers) else CPUS
 
 
 def _mask(found: re.Match[str]) -> str:
     mask = int(found["mask"][-64:], 16)
     numbers = ",".join(str(cpu) for cpu in range(mask.bit_length()) if mask >> cpu & 1)
-    return f"write `cpus {numbers}`" if numbers else _CPUS
+    return f"write `cpus {numbers}`" if numbers else CPUS
 
 
 def _policy_word(found: re.Match[str]) -> str:
@@ -338,7 +338,7 @@ def _alternatives(text: str) -> list[str]:
     return [f"{found[1]}{found[2]}{each}{found[5]}{found[6]}" for each in middle]
 
 
-_CPUS = "write for example: cpus 0-3,6"
+CPUS = "write for example: cpus 0-3,6, or: cpus fast, cpus node 0, cpus llc 0"
 _UNITS = "write for example 500us, 3ms or 20%"
 _LATENCY = (
     "write `latency; preempt` for tasks that should go first, `idle` for tasks that should go "
@@ -348,10 +348,30 @@ _FIELD = "|".join(WORDS)
 _FACT = "|".join(
     name for name, word in WORDS.items() if word.type in (Type.COUNT, Type.RATIO, Type.TIME)
 )
-_PROPERTY = "slice|order|latency|idle|tier|weight|share|cpus|preempt|local|llc|sticky|cgroups"
+_PROPERTY = "slice|order|latency|idle|tier|weight|share|cpus|smt|preempt|local|llc|sticky|cgroups"
 _TEXT = "|".join(name for name, word in WORDS.items() if word.type is Type.TEXT)
 _NUMBER = r"-?[0-9][0-9.]*[A-Za-z%]*"
 _QUOTED = r'"(?:[^"\\\n]|\\.)*"'
+
+# What elsewhere names CPUs by the machine's topology.
+_FAST = (
+    r"(?i:(?:fast|fastest|big|p|perf|performance|prime|gold|preferred|favou?red|turbo)[-_ ]?cores?"
+    r"|cpu_core|big|prime|performance|perf|fastest|preferred|favou?red|turbo|intel_core)"
+)
+_SLOW = (
+    r"(?i:(?:slow|little|small|e|efficien(?:t|cy)|lp[-_]?e|silver|weak|slowest)[-_ ]?cores?"
+    r"|cpu_atom|little|small|efficien(?:t|cy)|slowest|intel_atom)"
+)
+_NODE = r"numa[-_ ]?nodes?|numa|nodes?|sockets?|packages?|dies?"
+_LLC = r"l[23](?:[-_ ]?caches?)?|caches?|ccxs?|ccds?|clusters?"
+_OF_SET = r"[-_ ]*[:=]?[ \t]*(?P<numbers>\d+(?:-\d+)?(?:[ \t,]+\d+(?:-\d+)?)*)?(?!\w)"
+_SET = r"(?:fast\b|slow\b|(?:node\s+|llc\s+)?\d[\d,-]*(?!\w))"
+
+
+def _numbers(found: re.Match[str]) -> str:
+    """The numbers of a set as they are written here."""
+    return re.sub(r"[ \t,]+", ",", found["numbers"] or "0")
+
 
 # ------------------------------------------------------------ what begins an item
 
@@ -421,17 +441,87 @@ _ITEMS = (
         "`{0}` is a command",
         _cpus,
     ),
+    # topology
+    _habit(
+        rf"(?:cpus?|cores?)\s*[:=]?\s*(?P<here>\"?(?:{_FAST})\b\"?)",
+        "'{here}' is not a set of CPUs",
+        "write `cpus fast`",
+    ),
+    _habit(
+        rf"(?:cpus?|cores?)\s*[:=]?\s*(?P<here>\"?(?:{_SLOW})\b\"?)",
+        "'{here}' is not a set of CPUs",
+        "write `cpus slow`",
+    ),
+    _habit(
+        rf"cpus?\s*[:=]?\s*(?P<here>\"?(?:{_NODE}){_OF_SET})",
+        "a NUMA node is written as `node` and its number",
+        lambda found: f"write `cpus node {_numbers(found)}`",
+    ),
+    _habit(
+        rf"cpus?\s*[:=]?\s*(?P<here>\"?(?:llcs?|{_LLC}){_OF_SET})",
+        "a last-level cache is written as `llc` and its number",
+        lambda found: f"write `cpus llc {_numbers(found)}`",
+    ),
+    _habit(
+        r"cpus\s+(?P<here>not\s+(?P<speed>fast|slow)\b)",
+        "a set of CPUs has no `not`",
+        lambda found: f"write `cpus {'slow' if found['speed'] == 'fast' else 'fast'}`",
+    ),
+    _habit(
+        rf"cpus\s+(?=[^;}}\n]*[a-z])(?P<first>{_SET}(?:\s+and\s+{_SET})*)\s+(?P<here>(?P<second>{_SET}))",
+        "two sets stand side by side",
+        "write `cpus {first} and {second}` for the CPUs that are in both",
+    ),
+    _habit(
+        rf"cpus\s+(?=[^;}}\n]*[a-z]){_SET}\s*(?P<here>,|or\b|[|+&]+)",
+        "sets are not joined by `{here}`",
+        "`and` narrows a set, as in `cpus fast and node 0`; only numbers are added up, by commas",
+    ),
+    _habit(
+        rf"(?:{_NODE}){_OF_SET}",
+        "there is no property `{0}`",
+        lambda found: f"write `cpus node {_numbers(found)}`",
+    ),
+    _habit(
+        rf"(?:{_LLC}|llc(?=[-_ :=]*\d)){_OF_SET}",
+        "there is no property `{0}`",
+        lambda found: f"write `cpus llc {_numbers(found)}`",
+    ),
+    _habit(
+        r"fast\b",
+        "there is no property `fast`",
+        "write `cpus fast` for fast CPUs; `latency` for tasks that should go first",
+    ),
+    _habit(
+        r"slow\b",
+        "there is no property `slow`",
+        "write `cpus slow` for slow CPUs; `idle` for tasks that should run when nobody else wants "
+        "to",
+    ),
+    _habit(rf"(?:{_FAST})\b", "there is no property `{0}`", "write `cpus fast`"),
+    _habit(rf"(?:{_SLOW})\b", "there is no property `{0}`", "write `cpus slow`"),
+    _habit(
+        r"smt\s*[:=]?\s*(?P<here>\"?(?:on|true|yes|1|allow(?:ed)?|any|use)\b\"?)",
+        "`smt` is followed by `avoid`, or left out",
+        "leave it out: without `smt avoid` a task may start on any idle CPU",
+    ),
+    _habit(
+        r"smt\s*[:=]?\s*(?P<here>\"?(?:off|false|no|never|0|disabled?|avoided|forbid\w*)\b\"?)",
+        "`smt` is followed by `avoid`",
+        "write `smt avoid`: a whole idle core goes before the sibling of a busy CPU",
+    ),
+    _habit(
+        r"(?:(?:no|not|avoid|without|disable|skip)[-_ ]*(?:smt|ht|hyper[-_ ]?thread\w*|siblings?)"
+        r"|ht|hyper[-_ ]?thread\w*|siblings?|core[-_ ]?sched\w*|core[-_ ]?cookie"
+        r"|(?:prefer[-_ ]?|whole[-_ ]?|full[-_ ]?)?idle[-_ ]?(?:smt|cores?)|whole[-_ ]?cores?)\b",
+        "there is no property `{0}`",
+        "write `smt avoid`: a whole idle core goes before the sibling of a busy CPU",
+    ),
     _habit(
         r"(?:pin(?:ned)?|affinity|bind|core|cores|cpu|on|only|isolate|restrict|exclusive|smp_affinity)"
         r"\b(?:\s+(?:to|on|cpus?|cores?))*\s*[:=]?\s*[\[\"(]?(?P<cpus>[\d,.: \t-]*)",
         "there is no property `{0}`",
         _cpus,
-    ),
-    _habit(
-        r"(?:numa|node|numa_node|socket|package|die|ccx|ccd|cluster)\b",
-        "there is no property `{0}`",
-        "write the numbers of its CPUs (`lscpu --extended`), as in `cpus 0-7`; `llc` gives each "
-        "last-level cache a queue of its own",
     ),
     _habit(
         r"(?:CPUSchedulingPolicy|SchedulingPolicy|policy|sched_policy|scheduler|sched|class|chrt)"

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The canonical form of a policy: one spelling for everything that parses to the same tree."""
 
+from scheduler_library.cpu_list import cpu_list
 from scheduler_library.policy import units
 from scheduler_library.policy.syntax import (
     Binary,
     CBlock,
     CgroupsIgnored,
     Cpus,
+    CpuSet,
     Expression,
     FunctionCall,
     Literal,
@@ -20,6 +22,7 @@ from scheduler_library.policy.syntax import (
     Rule,
     Share,
     Slice,
+    SmtAvoided,
     Sticky,
     Text,
     Tier,
@@ -68,14 +71,17 @@ def format_property(each: Property) -> str:
             return f"weight {value}"
         case Share(percent, at_least):
             return f"share {'>=' if at_least else '<='} {percent}%"
-        case Cpus(ranges):
-            return f"cpus {format_cpus(ranges)}"
+        case Cpus(ranges, sets):
+            numbers = [cpu_list(ranges)] if ranges else []
+            return f"cpus {' and '.join([*map(format_cpu_set, sets), *numbers])}"
         case Preempt():
             return "preempt"
         case ReachOf(reach):
             return str(reach)
         case Sticky():
             return "sticky"
+        case SmtAvoided():
+            return "smt avoid"
         case CgroupsIgnored():
             return "cgroups ignore"
         case CBlock(hook, body):
@@ -85,8 +91,8 @@ def format_property(each: Property) -> str:
     raise AssertionError(each)
 
 
-def format_cpus(ranges: tuple[tuple[int, int], ...]) -> str:
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges)
+def format_cpu_set(each: CpuSet) -> str:
+    return f"{each.kind} {cpu_list(each.numbers)}" if each.numbers else str(each.kind)
 
 
 def format_expression(expression: Expression) -> str:

@@ -20,6 +20,7 @@ from lark.exceptions import (
 from lark.lexer import PatternRE, PatternStr, TerminalDef
 
 from process import Fault, FaultType
+from scheduler_library.cpu_list import Ranges, joined
 from scheduler_library.policy import foreign, units
 from scheduler_library.policy.c_block import end_of_body
 from scheduler_library.policy.syntax import (
@@ -27,6 +28,8 @@ from scheduler_library.policy.syntax import (
     CBlock,
     CgroupsIgnored,
     Cpus,
+    CpuSet,
+    CpuSetKind,
     Expression,
     FunctionCall,
     Hook,
@@ -42,6 +45,7 @@ from scheduler_library.policy.syntax import (
     Rule,
     Share,
     Slice,
+    SmtAvoided,
     Sticky,
     Text,
     Tier,
@@ -78,13 +82,13 @@ _CALLED = {
     "WORD": "a name",
     "LIBRARY_NAME": "the name of a library scheduler",
     "VALUE": "a value",
-    "CPU_SET": "CPU numbers such as 0-3,6",
+    "CPU_SET": "numbers such as 0-3,6",
     "ANYTHING": "'*'",
     "BODY": "C code",
 }
 PROPERTIES = (
-    *("slice", "order", "latency", "idle", "tier", "weight", "share", "cpus", "preempt"),
-    *("local", "llc", "sticky", "cgroups", "c"),
+    *("slice", "order", "latency", "idle", "tier", "weight", "share", "cpus", "smt"),
+    *("preempt", "local", "llc", "sticky", "cgroups", "c"),
 )
 # Examples for people who began a property and did not finish it, or forgot its first word.
 _EXAMPLES = {
@@ -97,6 +101,11 @@ _EXAMPLES = {
     "fifo": "order fifo",
     "by": "order by avg_run",
     "cgroups": "cgroups ignore",
+    "smt": "smt avoid",
+    "fast": "cpus fast",
+    "slow": "cpus slow",
+    "node": "cpus node 0",
+    "avoid": "smt avoid",
     "normal": "tier normal",
 }
 _MORE = "see docs/policy-language.md for what can be written"
@@ -325,6 +334,8 @@ def _expected(names: set[str], words: set[str]) -> list[str]:
         names = names - {"LPAR"}
     elif names & _SIGNS.keys():
         expected += [sign for name, sign in _SIGNS.items() if name in names]
+    if "CPU_SET" in names and "fast" in words:
+        return ["fast", "slow", "node N", "llc N", f"CPU {_CALLED['CPU_SET']}"]
     return expected + [_CALLED[each] for each in sorted(names) if each in _CALLED]
 
 
@@ -393,7 +404,7 @@ def _hint(text: str, at: int, begun: str, names: set[str], ended: bool) -> str:
     if begun == "c" and "LBRACE" in names:
         return f"write for example: {_EXAMPLES['c']}"
     if begun == "cpus":
-        return "write for example: cpus 0-3,6"
+        return foreign.CPUS
     if "LPAR" in names and "NUMBER" not in names and begun == "if":
         return "a rule begins with its selector: nice > 5 { idle }"
     if "LBRACE" in names and word and word in "\n \t;":
@@ -561,7 +572,50 @@ class _Build(Transformer[Token, PolicyProgram | UseLine]):
             )
         return Share(percent, str(operator) == ">=", at=_at(number))
 
-    def cpus(self, token: Token) -> Cpus:
+    def cpus(self, *sets: "CpuSet | Cpus") -> Cpus:
+        named: dict[CpuSetKind, CpuSet] = {}
+        numbered: Cpus | None = None
+        for each in sets:
+            if isinstance(each, Cpus):
+                if numbered is not None:
+                    raise self._twice(each.at, "CPU numbers")
+                numbered = each
+            elif each.kind in named:
+                raise self._twice(each.at, f"`{each.kind}`")
+            else:
+                named[each.kind] = each
+        if CpuSetKind.FAST in named and CpuSetKind.SLOW in named:
+            raise refuse(
+                self._text,
+                max(named[each].at for each in (CpuSetKind.FAST, CpuSetKind.SLOW)),
+                "no CPU is both fast and slow",
+                expected="one of the two",
+                hint="`and` narrows a set; leave `cpus` out for all CPUs",
+            )
+        return Cpus(
+            numbered.ranges if numbered else (),
+            tuple(named[kind] for kind in CpuSetKind if kind in named),
+            at=sets[0].at,
+        )
+
+    def _twice(self, at: int, what: str) -> PolicyRefusal:
+        return refuse(
+            self._text,
+            at,
+            f"{what} stand twice in this set",
+            expected="numbers joined by commas",
+            hint="write for example: cpus node 0,2, or: cpus 0-3,6; `and` narrows a set",
+        )
+
+    def cpu_set(self, *tokens: Token) -> "CpuSet | Cpus":
+        first, *rest = tokens
+        if first.type == "CPU_SET":
+            return Cpus(self._ranges(first, "CPU"), at=_at(first))
+        kind = CpuSetKind(str(first))
+        what = "NUMA node" if kind is CpuSetKind.NODE else "last-level cache (LLC)"
+        return CpuSet(kind, self._ranges(rest[0], what) if rest else (), at=_at(first))
+
+    def _ranges(self, token: Token, what: str) -> Ranges:
         ranges: list[tuple[int, int]] = []
         for part in str(token).split(","):
             first, _, last = part.strip().partition("-")
@@ -569,7 +623,7 @@ class _Build(Transformer[Token, PolicyProgram | UseLine]):
                 raise refuse(
                     self._text,
                     _at(token),
-                    f"{part.strip()[:20]!r} is not a CPU",
+                    f"{part.strip()[:20]!r} is not a {what}",
                     hint="count from 0",
                 )
             ranges.append((int(first), int(last or first)))
@@ -580,7 +634,10 @@ class _Build(Transformer[Token, PolicyProgram | UseLine]):
                     f"the range {part.strip()} ends before it begins",
                     hint=f"write {last}-{first}",
                 )
-        return Cpus(_joined(ranges), at=_at(token))
+        return joined(ranges)
+
+    def smt(self, word: Token) -> SmtAvoided:
+        return SmtAvoided(at=_at(word))
 
     def preempt(self, word: Token) -> Preempt:
         return Preempt(at=_at(word))
@@ -641,14 +698,3 @@ class _Build(Transformer[Token, PolicyProgram | UseLine]):
 
     def negation(self, operator: Token, operand: Expression) -> Unary:
         return Unary(str(operator), operand, at=_at(operator))
-
-
-def _joined(ranges: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """The same CPUs in as few ascending ranges as possible."""
-    joined: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
-        if joined and first <= joined[-1][1] + 1:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
-        else:
-            joined.append((first, last))
-    return tuple(joined)

@@ -7,11 +7,13 @@ that contradict themselves, can never be reached or need what this machine lacks
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 from process import Fault, FaultType
 from scheduler_library.policy.c_block import Body, check_body
+from scheduler_library.policy.cpu_sets import CpuSets
 from scheduler_library.policy.formatter import format_expression, format_property
 from scheduler_library.policy.syntax import (
     Binary,
@@ -33,6 +35,7 @@ from scheduler_library.policy.syntax import (
     Rule,
     Share,
     Slice,
+    SmtAvoided,
     Sticky,
     Text,
     Tier,
@@ -47,6 +50,7 @@ from scheduler_library.policy.typecheck import COMPARISONS, Types, start
 from scheduler_library.policy.units import written
 from scheduler_library.policy.values import Values
 from scheduler_library.policy.vocabulary import FACTS
+from scheduler_library.topology import Topology
 
 # A shorter slice costs more in switches than it gives; with a longer one others wait long for their
 # turn.
@@ -72,12 +76,14 @@ class TargetMachine:
     """The data for checking names and CPU numbers.
 
     `nr_cpus` counts possible CPUs; `users` returns the id of a user, None for an unknown one.
-    `simulated`: it is not this machine; messages say so.
+    `topology` is asked only for policies that need it. `simulated`: it is not this machine;
+    messages say so.
     """
 
     nr_cpus: int
     users: Callable[[str], int | None]
     simulated: bool = False
+    topology: Callable[[], Topology] = field(default=Topology)
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,8 @@ class Class:
     preempt: bool
     sticky: bool
     queue: int
+    # Whether its tasks start on a whole idle core before a sibling of a busy CPU.
+    avoids_smt: bool = False
 
 
 @dataclass(frozen=True)
@@ -378,17 +386,18 @@ class _Planner:
                 self._check_values(value)
             case CBlock(_, body):
                 check_body(self._text, each.at, body, frozenset(FACTS))
-            case Cpus(ranges) if ranges[-1][1] >= self._machine.nr_cpus:
-                raise refuse(
-                    self._text,
-                    each.at,
-                    f"there is no CPU {ranges[-1][1]}"
-                    + (" in the simulated machine" if self._machine.simulated else ""),
-                    expected=f"CPUs 0 to {self._machine.nr_cpus - 1}",
-                    hint="simulate more CPUs (--cpus), or name others"
-                    if self._machine.simulated
-                    else "`lscpu --extended` lists the CPUs of this machine",
-                )
+            case Cpus():
+                self._resolved(each)
+
+    def _resolved(self, cpus: Cpus) -> Cpus | None:
+        """The CPUs by number; None for all of the machine."""
+        topology = self._topology if cpus.sets else Topology()
+        sets = CpuSets(topology, self._machine.nr_cpus, self._machine.simulated)
+        return sets.resolve(self._text, cpus)
+
+    @cached_property
+    def _topology(self) -> Topology:
+        return self._machine.topology()
 
     def _constant(self, value: Expression) -> int | None:
         """The value of a formula that contains only numbers."""
@@ -447,6 +456,7 @@ class _Planner:
             "preemption" in settings,
             "stickiness" in settings,
             self._queue(number, settings, tiers),
+            "SMT" in settings and self._topology.smt,
         )
 
     def _check_combination(self, settings: dict[str, Property]) -> None:
@@ -461,6 +471,15 @@ class _Planner:
                 f"`{format_property(cpus)}` cannot be combined with `{format_property(other)}`",
                 expected="one of the two",
                 hint="a set of CPUs has one queue, which all of them share",
+            )
+        smt = settings.get("SMT")
+        if sticky is not None and smt is not None:
+            raise refuse(
+                self._text,
+                max(sticky.at, smt.at),
+                "`smt avoid` contradicts `sticky`",
+                expected="one of the two",
+                hint="sticky returns a task to its CPU, even if a sibling of that one is busy",
             )
         if sticky is not None and reach == ReachOf(Reach.LLC):
             raise refuse(
@@ -514,7 +533,7 @@ class _Planner:
             else Reach.LOCAL
             if "stickiness" in settings
             else None,
-            cpus if isinstance(cpus, Cpus) else None,
+            self._resolved(cpus) if isinstance(cpus, Cpus) else None,
             min(keeps, limit),
             limit,
             (name,),
@@ -589,6 +608,8 @@ def _sets(each: Property) -> str:
             return "reach"
         case Sticky():
             return "stickiness"
+        case SmtAvoided():
+            return "SMT"
         case CgroupsIgnored():
             return "cgroups"
     raise AssertionError(each)
@@ -599,7 +620,7 @@ def _merged(defaults: dict[str, Property], own: dict[str, Property]) -> dict[str
 
     A rule's own CPU set replaces `local`, `llc` and `sticky` of the defaults, and the other way
     round: they cannot be combined, and the nearer one is meant. The same holds for `sticky` and
-    `llc`; and a rule for the tier idle preempts nobody, whatever the others do.
+    `llc` or `smt avoid`; and a rule for the tier idle preempts nobody, whatever the others do.
     """
     kept = dict(defaults)
     if "CPU set" in own:
@@ -611,6 +632,10 @@ def _merged(defaults: dict[str, Property], own: dict[str, Property]) -> dict[str
         kept.pop("stickiness", None)
     if "stickiness" in own and kept.get("reach") == ReachOf(Reach.LLC):
         kept.pop("reach")
+    if "stickiness" in own:
+        kept.pop("SMT", None)
+    if "SMT" in own:
+        kept.pop("stickiness", None)
     if own.get("tier") == TierOf(Tier.IDLE):
         kept.pop("preemption", None)
     return kept | own

@@ -8,6 +8,8 @@ offset into the text, in characters; -1 for a node that nobody wrote.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from scheduler_library.cpu_list import Ranges
+
 
 class Type(StrEnum):
     """The type of an expression."""
@@ -137,15 +139,35 @@ class Share:
     at: int = _place()
 
 
-@dataclass(frozen=True)
-class Cpus:
-    """Ranges of CPU numbers, both ends included, ascending and not adjacent."""
+class CpuSetKind(StrEnum):
+    """What a set of CPUs is named after, in the order of the canonical form."""
 
-    ranges: tuple[tuple[int, int], ...]
+    FAST = "fast"
+    SLOW = "slow"
+    NODE = "node"
+    LLC = "llc"
+
+
+@dataclass(frozen=True)
+class CpuSet:
+    """CPUs by the machine's topology: the fast ones, the slow ones, those of NUMA nodes or
+    last-level caches (`numbers`).
+    """
+
+    kind: CpuSetKind
+    numbers: Ranges = ()
     at: int = _place()
 
-    def __contains__(self, cpu: int) -> bool:
-        return any(first <= cpu <= last for first, last in self.ranges)
+
+@dataclass(frozen=True)
+class Cpus:
+    """The CPUs that are in `ranges` and in all of `sets`; each of the two may be empty, which does
+    not narrow anything. `sets` are ascending, each kind once.
+    """
+
+    ranges: Ranges = ()
+    sets: tuple[CpuSet, ...] = ()
+    at: int = _place()
 
 
 @dataclass(frozen=True)
@@ -168,6 +190,13 @@ class ReachOf:
 
 @dataclass(frozen=True)
 class Sticky:
+    at: int = _place()
+
+
+@dataclass(frozen=True)
+class SmtAvoided:
+    """`smt avoid`: a whole idle core before the sibling of a busy CPU."""
+
     at: int = _place()
 
 
@@ -204,6 +233,7 @@ Property = (
     | Preempt
     | ReachOf
     | Sticky
+    | SmtAvoided
     | CgroupsIgnored
     | CBlock
 )

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from process import Fault
+from scheduler_library.cpu_list import ranges_of
 from scheduler_library.policy.compiler import TargetMachine, compile_policy
 from scheduler_library.policy.formatter import format_policy
 from scheduler_library.policy.plan import LONGEST_SLICE_NS, SHORTEST_SLICE_NS
@@ -20,6 +21,8 @@ from scheduler_library.policy.syntax import (
     CBlock,
     CgroupsIgnored,
     Cpus,
+    CpuSet,
+    CpuSetKind,
     Expression,
     FunctionCall,
     Hook,
@@ -35,6 +38,7 @@ from scheduler_library.policy.syntax import (
     Rule,
     Share,
     Slice,
+    SmtAvoided,
     Sticky,
     Text,
     Tier,
@@ -47,13 +51,23 @@ from scheduler_library.policy.syntax import (
 )
 from scheduler_library.policy.units import LARGEST
 from scheduler_library.policy.vocabulary import FACTS, FIELDS, POLICIES
+from scheduler_library.topology import SpeedSource, Topology
 
 T = TypeVar("T")
 Draw = Callable[[st.SearchStrategy[T]], T]
 
 NR_CPUS = 8
 USERS = {"root": 0, "nobody": 65534, "batch": 1001}
-MACHINE = TargetMachine(NR_CPUS, USERS.get)
+# Two nodes, the second with two LLCs; two CPUs to a core; a fast core in each node.
+TOPOLOGY = Topology(
+    online=frozenset(range(NR_CPUS)),
+    nodes={0: frozenset(range(4)), 1: frozenset(range(4, 8))},
+    llcs=(frozenset(range(4)), frozenset((4, 5)), frozenset((6, 7))),
+    cores=tuple(frozenset((cpu, cpu + 1)) for cpu in range(0, NR_CPUS, 2)),
+    fast=frozenset((0, 1, 4, 5)),
+    fast_by=SpeedSource.CAPACITY,
+)
+MACHINE = TargetMachine(NR_CPUS, USERS.get, topology=lambda: TOPOLOGY)
 
 MOST_RULES = 8
 DEEPEST = 3
@@ -233,15 +247,31 @@ _orders = st.one_of(
 
 @st.composite
 def cpu_sets(draw: Draw[Any]) -> Cpus:
-    """Some of the machine's CPUs, in as few ranges as possible."""
-    chosen = sorted(draw(st.sets(st.integers(0, NR_CPUS - 1), min_size=1)))
-    ranges: list[tuple[int, int]] = []
-    for cpu in chosen:
-        if ranges and ranges[-1][1] == cpu - 1:
-            ranges[-1] = (ranges[-1][0], cpu)
-        else:
-            ranges.append((cpu, cpu))
-    return Cpus(tuple(ranges))
+    """Some of the machine's CPUs: by number, by topology, or both with a CPU in common."""
+    named: list[tuple[CpuSet, frozenset[int]]] = []
+    if draw(st.booleans()):
+        speed = draw(st.sampled_from((CpuSetKind.FAST, CpuSetKind.SLOW)))
+        fast = speed is CpuSetKind.FAST
+        named.append((CpuSet(speed), TOPOLOGY.fast if fast else TOPOLOGY.slow))
+    for kind, there in (
+        (CpuSetKind.NODE, dict(TOPOLOGY.nodes)),
+        (CpuSetKind.LLC, dict(enumerate(TOPOLOGY.llcs))),
+    ):
+        if draw(st.integers(0, 2)) == 0:
+            numbers = draw(st.sets(st.sampled_from(sorted(there)), min_size=1))
+            cpus = frozenset[int]().union(*(there[each] for each in numbers))
+            named.append((CpuSet(kind, ranges_of(numbers)), cpus))
+    common = frozenset(range(NR_CPUS))
+    sets: list[CpuSet] = []
+    for each, cpus in named:
+        if common & cpus:
+            common &= cpus
+            sets.append(each)
+    if sets and draw(st.booleans()):
+        return Cpus((), tuple(sets))
+    one = draw(st.sampled_from(sorted(common)))
+    chosen = draw(st.sets(st.integers(0, NR_CPUS - 1))) | {one}
+    return Cpus(ranges_of(chosen), tuple(sets))
 
 
 @st.composite
@@ -266,6 +296,8 @@ def properties(draw: Draw[Any], *, least: int = 0) -> tuple[Property, ...]:
         found += [
             Sticky() if word == "sticky" else ReachOf(Reach(word)) for word in place.split("; ")
         ]
+    if "sticky" not in place:
+        perhaps(st.just(SmtAvoided()))
     if TierOf(Tier.IDLE) not in found:
         perhaps(st.just(Preempt()))
     if len(found) < least:

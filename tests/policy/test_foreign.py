@@ -10,7 +10,7 @@ from process import Fault, FaultType
 from scheduler_library.policy.compiler import CompiledPolicy, TargetMachine, compile_policy
 from scheduler_library.policy.foreign import glob_of_regex
 
-from .programs import MACHINE
+from .programs import MACHINE, TOPOLOGY
 
 # Foreign syntax, the column, and the text of the hint.
 HABITS: list[tuple[str, int, str]] = [
@@ -358,11 +358,46 @@ HABITS: list[tuple[str, int, str]] = [
     ('match comm ~ "a" { idle }', 1, "a rule begins with its selector: nice > 5 { idle }"),
     ('rule comm ~ "a" { idle }', 1, "a rule begins with its selector: nice > 5 { idle }"),
     ('comm ~ "a" { cpus 0-3; exclusive }', 24, "write for example: cpus 0-3,6"),
-    (
-        'comm ~ "a" { numa 0 }',
-        14,
-        "write the numbers of its CPUs (`lscpu --extended`), as in `cpus 0-7`",
-    ),
+    ('comm ~ "a" { numa 0 }', 14, "write `cpus node 0`"),
+    ("cpus big", 6, "write `cpus fast`"),
+    ('comm ~ "a" { cpus P-cores }', 19, "write `cpus fast`"),
+    ('comm ~ "a" { cpus = "performance" }', 21, "write `cpus fast`"),
+    ("cpus preferred cores", 6, "write `cpus fast`"),
+    ("cpus cpu_core", 6, "write `cpus fast`"),
+    ("cpus little", 6, "write `cpus slow`"),
+    ("cpus E-cores", 6, "write `cpus slow`"),
+    ("cpus efficiency", 6, "write `cpus slow`"),
+    ("cpus slow cores", 6, "write `cpus slow`"),
+    ("cpus not fast", 6, "write `cpus slow`"),
+    ("p-cores", 1, "write `cpus fast`"),
+    ("fast", 1, "write `cpus fast` for fast CPUs; `latency` for tasks that should go first"),
+    ("little", 1, "write `cpus slow`"),
+    ("cpus numa 0", 6, "write `cpus node 0`"),
+    ("cpus node", 6, "write `cpus node 0`"),
+    ("cpus node1", 6, "write `cpus node 1`"),
+    ("cpus node=1", 6, "write `cpus node 1`"),
+    ("cpus node 0 1", 6, "write `cpus node 0,1`"),
+    ("cpus socket 1", 6, "write `cpus node 1`"),
+    ("numa_node: 1", 1, "write `cpus node 1`"),
+    ("cpus l3 1", 6, "write `cpus llc 1`"),
+    ("cpus ccx 0, 1", 6, "write `cpus llc 0,1`"),
+    ("cpus llc1", 6, "write `cpus llc 1`"),
+    ("ccd 1", 1, "write `cpus llc 1`"),
+    ("llc 1", 1, "write `cpus llc 1`"),
+    ("cpus fast 0-3", 11, "write `cpus fast and 0-3` for the CPUs that are in both"),
+    ("cpus fast, slow", 10, "`and` narrows a set"),
+    ("cpus fast or node 1", 11, "`and` narrows a set"),
+    ("cpus fast && node 1", 11, "`and` narrows a set"),
+    ("nosmt", 1, "write `smt avoid`: a whole idle core"),
+    ("no_smt", 1, "write `smt avoid`: a whole idle core"),
+    ("smt off", 5, "write `smt avoid`: a whole idle core"),
+    ("smt = off", 7, "write `smt avoid`: a whole idle core"),
+    ("smt on", 5, "leave it out: without `smt avoid`"),
+    ("smt", 4, "write for example: smt avoid"),
+    ("avoid smt", 1, "write `smt avoid`: a whole idle core"),
+    ("hyperthreading off", 1, "write `smt avoid`: a whole idle core"),
+    ('comm ~ "a" { core scheduling }', 14, "write `smt avoid`: a whole idle core"),
+    ("prefer_idle_core", 1, "write `smt avoid`: a whole idle core"),
     ('comm ~ "a" { slice "3ms" }', 20, "write for example: slice 3ms"),
     ('comm ~ "a" { order "fifo" }', 20, "write it without: order fifo"),
     (
@@ -519,7 +554,7 @@ def test_what_is_written_elsewhere_is_told_how_it_is_here(
 )
 def test_what_a_hint_says_to_write_can_be_written(text: str, column: int, hint: str) -> None:
     """The policy in a hint compiles."""
-    anybody = TargetMachine(8, lambda name: 1)
+    anybody = TargetMachine(8, lambda name: 1, topology=lambda: TOPOLOGY)
     for wanted in set(re.findall(r"`([^`]*)`", hint)) - {"and", "or", "not", "!=", "desc"}:
         compares = re.search(r" (?:~|=|!=|<|>|<=|>=) ", wanted)
         rule = compares and not wanted.startswith(("share", "slice", "order"))

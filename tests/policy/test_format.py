@@ -71,6 +71,7 @@ _PIECES = st.sampled_from(
     (
         *("slice", "order", "by", "asc", "desc", "vtime", "fifo", "latency", "idle", "tier"),
         *("normal", "weight", "share", "cpus", "preempt", "local", "llc", "sticky", "use"),
+        *("fast", "slow", "node 0", "smt avoid", "cpus fast and", "and llc 1", "node", "avoid"),
         *("c slice {", "c order {", "return", "wait", "comm", "cmd", "nice", "cpu_share", "if"),
         *("min", "clamp", "and", "or", "not", "kthread", "policy", "batch", "3ms", "20%", "1.5"),
         *("0-3", "7", "*", "{", "}", "(", ")", ",", ";", "\n", "#", "~", "=", "!=", "<=", ">="),

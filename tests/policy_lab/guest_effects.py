@@ -382,6 +382,9 @@ SCENES: dict[str, Scene] = {
     "share_at_least": Scene('comm ~ "hog*" { share >= 60% }', (HOGS, OTHERS), 8),
     "weight": Scene('comm ~ "hog*" { weight 300 }', (HOGS, OTHERS), 5, then={"rule1_weight": 100}),
     "cpus": Scene('comm ~ "hog*" { cpus 0 }', (HOGS, OTHERS)),
+    "fast_and_slow": Scene(
+        'comm ~ "hog*" { cpus slow; smt avoid }; * { cpus fast }', (Group("hog", 2),)
+    ),
     "longest_first": Scene("order by expected_runtime desc; slice 10ms", play=jobs),
     "shortest_first": Scene("order by expected_runtime; slice 10ms", play=jobs),
     "briefest_first": Scene("order by avg_run", (Group("brief", 8, bursts=BRIEF), HOGS)),

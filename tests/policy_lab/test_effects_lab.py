@@ -165,6 +165,14 @@ def test_a_cpu_set_is_kept(seen: Seen) -> None:
     assert works(look)
 
 
+@of("fast_and_slow")
+def test_where_cpus_are_alike_a_set_restricts_nobody(seen: Seen) -> None:
+    """`cpus slow; smt avoid` on two CPUs of the same speed: each hog has one of them."""
+    (look,) = seen["looks"]
+    assert look["hog"]["cpus"] == [0, 1]
+    assert works(look)
+
+
 @of("local")
 def test_tasks_stay_where_they_are(seen: Seen) -> None:
     """`local`: hogs that fill their CPUs hardly ever move, and get equal shares."""
