@@ -17,6 +17,7 @@ LATELY = 20
 MOST_OTHERS = 4
 LEAST_CPUS = 0.02
 MOST_GUARDS = 4
+MOST_CPU_SETS = 12
 # The figures of a point that correspond to an objective's terms, with their units.
 _NOW: Mapping[str, tuple[str, str, float]] = {
     "response p50": ("response_p50_us", "us", 1.0),
@@ -59,9 +60,21 @@ def told(facts: Facts, quote: Quote = displayable) -> list[str]:
         *(f"Mind: {quote(each, 240)}" for each in facts.episode.warnings[:2]),
         _split(facts.profile),
         _tick(facts.status.kernel.tick_us),
+        _cpu_sets(facts.status),
         _others(facts, quote),
     ]
     return [line for line in lines if line]
+
+
+def _cpu_sets(status: StatusView) -> str:
+    """What a policy can say about this machine's CPUs; nothing where all are alike."""
+    said = [f"`{name}` is {cpus}" for name, cpus in [*status.cpu_sets.items()][:MOST_CPU_SETS]]
+    if len(status.cpu_sets) > MOST_CPU_SETS:
+        said.append(f"{len(status.cpu_sets) - MOST_CPU_SETS} more")
+    lines = [f"The CPUs of this machine differ; in a policy {', '.join(said)}."] if said else []
+    if status.smt:
+        lines.append("Its cores have SMT: `smt avoid` fills whole cores first.")
+    return " ".join(lines)
 
 
 # ---------------------------------------------------------------- the objective

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`GET /v1/status`: the state of the daemon and of the machine."""
 
+import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from daemon.lifecycle.keeping import Keeping
 from daemon.lifecycle.loader import SchedulerLoader
 from daemon.lifecycle.trials import Trials
 from process import Fault
+from scheduler_library.topology import named_sets
+from scheduler_library.topology_here import topology_here
 
 
 class StatusHandler:
@@ -58,6 +61,7 @@ class StatusHandler:
         trial = self._trials.running
         backoff = self._backoff_store.state
         episode = self._episodes.open
+        topology = await asyncio.to_thread(topology_here)
         return StatusView(
             version=_version(),
             pid=os.getpid(),
@@ -84,6 +88,8 @@ class StatusHandler:
             objectives=self._objectives.views(),
             quarantine=backoff.quarantined(now),
             preparation=self._preparation.view(),
+            cpu_sets=named_sets(topology),
+            smt=topology.smt,
             tolerated={
                 **self._config.trial.tolerance.model_dump(),
                 "starved_us": self._config.trial.starved_us,

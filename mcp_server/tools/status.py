@@ -76,6 +76,9 @@ class Status(ToolAnswer):
     objectives_total: int = 0
     quarantined: list[QuarantineAnswer] = Field(default_factory=list)
     quarantined_total: int = 0
+    cpu_sets: list[Name] = Field(
+        default_factory=list, description="What a policy can name here; absent: CPUs are alike"
+    )
     prepared: Said = Field("", description="Proven ahead: a trial of these can begin at once")
     unprepared: list[Said] = Field(default_factory=list)
     notes: list[Said] = Field(default_factory=list)
@@ -83,6 +86,7 @@ class Status(ToolAnswer):
 
 # How many of each kind get_status shows.
 _SHOWN = 3
+_CPU_SETS_SHOWN = 12
 
 
 def _running(loaded: LoadedScheduler, now: float) -> Running:
@@ -114,6 +118,11 @@ def degraded_of(each: Degradation, call: ToolCallContext, now: float) -> Degrade
 def _limits(status: StatusView) -> list[str]:
     said = [("advice only", status.advice_only), ("cooldown", status.cooldown)]
     return [f"{name}: {limit.reason}" for name, limit in said if limit is not None]
+
+
+def _cpu_sets(status: StatusView) -> list[str]:
+    said = [f"{name}: {cpus}" for name, cpus in status.cpu_sets.items()][:_CPU_SETS_SHOWN]
+    return [*said, "smt avoid"] if status.smt else said
 
 
 async def _get_status(call: ToolCallContext, _: NoArguments) -> Status:
@@ -164,6 +173,7 @@ async def _get_status(call: ToolCallContext, _: NoArguments) -> Status:
             for each in status.quarantine[:_SHOWN]
         ],
         quarantined_total=len(status.quarantine),
+        cpu_sets=_cpu_sets(status),
         prepared=preparation_text(status.preparation) if status.preparation else "",
         unprepared=unprepared(status.preparation)[:_SHOWN] if status.preparation else [],
         notes=status.notes[:2],

@@ -109,6 +109,10 @@ class StatusView(Answer):
     objectives: list[ObjectiveView] = Field(default_factory=list)
     quarantine: list[QuarantineView] = Field(default_factory=list)
     preparation: PreparationView | None = None
+    # The CPU sets that tell CPUs apart here, as a policy names them, and their CPUs: `cpus llc 1`
+    # to `8-15`. `smt`: some core has several CPUs.
+    cpu_sets: dict[str, str] = Field(default_factory=dict)
+    smt: bool = False
     # How much worse than before trials let everybody's figures become (0.2: a fifth), and
     # `starved_us`, a wait for a CPU that ends a trial.
     tolerated: dict[str, float] = Field(default_factory=dict)
