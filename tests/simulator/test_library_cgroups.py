@@ -22,8 +22,9 @@ LIBRARY = ("fair", "latency", "batch", "fifo", "locality", "jobs")
 POINTS = 5.0
 
 
-@pytest.mark.parametrize("cpus", [1, 2, 8])
-@pytest.mark.parametrize("name", LIBRARY)
+@pytest.mark.parametrize(
+    ("name", "cpus"), [*((name, 2) for name in LIBRARY), ("fair", 1), ("fair", 8), ("locality", 8)]
+)
 def test_siblings_share_by_weight(bench: Workbench, name: str, cpus: int) -> None:
     """Three groups with more hogs than CPUs get 100:300:900."""
     weights = {"/a": 100, "/b": 300, "/c": 900}
@@ -31,20 +32,21 @@ def test_siblings_share_by_weight(bench: Workbench, name: str, cpus: int) -> Non
         "weights",
         tuple(Task(f"t{path[1:]}", BUSY, cgroup=path, count=cpus) for path in weights),
         SimulatedMachine(cpus),
-        duration_ns=10 * S,
+        duration_ns=5 * S,
         cgroups=tuple(Cgroup(path, weight) for path, weight in weights.items()),
     )
     run = bench.run(bench.library(name), scenario)
     assert run.ejection is None, run.ejection
     whole = sum(run.cgroup(path).run_ns for path in weights)
-    assert whole == pytest.approx(cpus * 10 * S, rel=0.01)
+    assert whole == pytest.approx(cpus * 5 * S, rel=0.01)
     for path, weight in weights.items():
         part = 100 * run.cgroup(path).run_ns / whole
         assert part == pytest.approx(100 * weight / 1300, abs=POINTS), path
 
 
-@pytest.mark.parametrize("percent", [20, 50, 150])
-@pytest.mark.parametrize("name", LIBRARY)
+@pytest.mark.parametrize(
+    ("name", "percent"), [*((name, 20) for name in LIBRARY), ("fair", 50), ("fair", 150)]
+)
 def test_a_quota_is_kept_and_the_rest_is_for_others(
     bench: Workbench, name: str, percent: int
 ) -> None:
@@ -52,10 +54,10 @@ def test_a_quota_is_kept_and_the_rest_is_for_others(
         "quota",
         (Task("a", BUSY, cgroup="/a", count=3), Task("b", BUSY, cgroup="/b", count=2)),
         SimulatedMachine(2),
-        duration_ns=10 * S,
+        duration_ns=5 * S,
         cgroups=(Cgroup("/a", 1000, bandwidth=Bandwidth(percent * MS)), Cgroup("/b")),
     )
     run = bench.run(bench.library(name), scenario)
     limited = run.cgroup("/a").run_ns
-    assert limited == pytest.approx(percent * S / 10, rel=0.03)
-    assert run.cgroup("/b").run_ns == pytest.approx(20 * S - limited, rel=0.02)
+    assert limited == pytest.approx(percent * S / 20, rel=0.03)
+    assert run.cgroup("/b").run_ns == pytest.approx(10 * S - limited, rel=0.02)
