@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scheduler_library.topology_here import topology_here
+from scheduler_library.cpu_list import cpu_list, ranges_of
+from scheduler_library.topology_here import DEVICES, topology_here
 
 if TYPE_CHECKING:
     from scheduler_library.policy.compiler import CompiledPolicy, TargetMachine, Use
@@ -25,11 +26,19 @@ def this_machine(possible: Path = POSSIBLE) -> "TargetMachine":
     return TargetMachine(possible_cpus(possible), user_id, topology=topology_here)
 
 
-def machine_stamp(text: str) -> str:
-    """What the C of a policy depends on beside its text, as far as it names CPU sets."""
+def machine_stamp(text: str, possible: Path = POSSIBLE, devices: Path = DEVICES) -> str:
+    """The CPUs that the C of this policy depends on: the topology, if it names CPUs by that."""
+    cpus = str(possible_cpus(possible))
     if not _ABOUT_TOPOLOGY.search(text):
-        return str(possible_cpus())
-    return f"{possible_cpus()} {topology_here()}"
+        return cpus
+    found = topology_here(devices)
+    nodes = [f"{number}: {_listed(each)}" for number, each in sorted(found.nodes.items())]
+    sets = [found.online, found.fast, *found.llcs, *found.cores]
+    return "; ".join([cpus, *nodes, *map(_listed, sets)])
+
+
+def _listed(cpus: frozenset[int]) -> str:
+    return cpu_list(ranges_of(cpus))
 
 
 def compile_here(text: str, *, cpus: int = 0) -> "CompiledPolicy | Use":

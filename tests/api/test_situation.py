@@ -133,6 +133,19 @@ def test_the_busiest_others_are_named() -> None:
     assert line == "2 other workloads run; CPUs that they use: comm:backup 1.7."
 
 
+def test_cpu_sets_are_told_where_cpus_differ() -> None:
+    """With the words of the policy language, at most twelve of them; elsewhere nothing is said."""
+    assert told(Facts(episode(), status(cpu_sets={}))) == []
+    sets = {"cpus fast": "0-3", "cpus slow": "4-7"}
+    (line,) = told(Facts(episode(), status(cpu_sets=sets, smt=True)))
+    assert "`cpus fast` is 0-3, `cpus slow` is 4-7." in line
+    assert "`smt avoid`" in line
+    many = {f"cpus llc {number}": f"{number}" for number in range(64)}
+    (line,) = told(Facts(episode(), status(cpu_sets=many)))
+    assert "`cpus llc 11` is 11, 52 more." in line
+    assert "smt" not in line
+
+
 def test_the_tick_is_told_where_it_is_known() -> None:
     """The text has the length of a tick, for advisors that think of a short slice."""
     (line,) = told(Facts(episode(), status(kernel=KernelView(supported=True, tick_us=4000))))

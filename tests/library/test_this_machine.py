@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler_library.this_machine import possible_cpus, this_machine, user_id
+from scheduler_library.this_machine import machine_stamp, possible_cpus, this_machine, user_id
 
 
 @pytest.mark.parametrize(("listed", "count"), [("0\n", 1), ("0-3\n", 4), ("0,2-127\n", 128)])
@@ -27,3 +27,28 @@ def test_users_are_known_by_name() -> None:
     assert user_id("no-such-user-here") is None
     assert user_id("root\0") is None
     assert this_machine().users("root") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "depends"),
+    [
+        ("slice 3ms", False),
+        ('comm ~ "slower" { cpus 0-3; idle }', False),
+        ("cpus fast", True),
+        ("cpus node 0 and llc 0", True),
+        ("smt avoid", True),
+    ],
+)
+def test_only_what_names_cpus_by_topology_depends_on_it(
+    tmp_path: Path, text: str, depends: bool
+) -> None:
+    """Other CPUs online make another question of such a policy, and of no other."""
+    online = tmp_path / "system" / "cpu" / "online"
+    online.parent.mkdir(parents=True)
+    stamps = []
+    for cpus in ("0-3", "0-1", "0-3"):
+        online.write_text(cpus)
+        stamps.append(machine_stamp(text, devices=tmp_path))
+    first, other, again = stamps
+    assert first == again
+    assert (first != other) is depends

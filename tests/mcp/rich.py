@@ -130,6 +130,8 @@ class RichMachine(Machine):
             advice_only=Limitation(reason=self._quoting("three rollbacks in an hour")),
             cooldown=Limitation(reason=self._quoting("after a rollback"), until=self.born + 600),
             kernel=KernelView(supported=True, state="enabled", ops="policy_0a1b2c3d"),
+            cpu_sets={"cpus fast": "0-7", "cpus slow": "8-15"},
+            smt=True,
             loaded=LoadedScheduler(
                 name="policy-0a1b2c3d",
                 candidate=CANDIDATE,

@@ -18,6 +18,7 @@ from daemon.api.models import (
     TrialView,
 )
 from mcp_server.handles import handle_of
+from mcp_server.untrusted import marked
 from tests.agent.machine import HOSTILE, WORKLOAD, ServedMachine
 from tests.mcp.calls import ACTING, CALLS
 from tests.mcp.conftest import Connect, told
@@ -71,6 +72,20 @@ def test_each_answer_fits_its_schema(busy: ServedMachine, connect: Connect) -> N
                 content = told(await client.call_tool(tool.name, CALLS[tool.name]))
                 Draft202012Validator(tool.output_schema or {}).validate(content)
                 assert content
+
+    asyncio.run(use())
+
+
+def test_the_status_names_the_cpu_sets_of_the_machine(
+    busy: ServedMachine, connect: Connect
+) -> None:
+    """In the words of the policy language, each with its CPUs."""
+
+    async def use() -> None:
+        async with connect() as client:
+            status = told(await client.call_tool("get_status", {}))
+            said = ["cpus fast: 0-7", "cpus slow: 8-15", "smt avoid"]
+            assert status["cpu_sets"] == [marked(each) for each in said]
 
     asyncio.run(use())
 
