@@ -96,8 +96,12 @@ class CpuSets:
                 found |= there[number]
         return found
 
+    @property
+    def machine(self) -> str:
+        return "the simulated machine" if self.simulated else "this machine"
+
     def _where(self) -> str:
-        return " in the simulated machine" if self.simulated else ""
+        return f" in {self.machine}" if self.simulated else ""
 
     def _hint(self, otherwise: str) -> str:
         return "simulate more CPUs (--cpus), or name others" if self.simulated else otherwise

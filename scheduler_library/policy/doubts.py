@@ -328,17 +328,18 @@ class _Doubting:
             speed = each.kind in (CpuSetKind.FAST, CpuSetKind.SLOW)
             yield self._doubt(
                 each.at,
-                f"`{shown}` changes nothing on this machine",
-                "all its CPUs are equally fast" if speed else f"`{shown}` is all its CPUs",
+                f"`{shown}` changes nothing on {here.machine}",
+                "all its CPUs are equally fast" if speed else "it is all CPUs that are online",
                 "leave it, if the policy is also for machines on which CPUs differ",
                 certain=False,
             )
 
     def _without_siblings(self, each: SmtAvoided) -> Iterator[Doubt]:
-        if not self._cpu_sets().topology.smt:
+        here = self._cpu_sets()
+        if not here.topology.smt:
             yield self._doubt(
                 each.at,
-                "`smt avoid` changes nothing on this machine",
+                f"`smt avoid` changes nothing on {here.machine}",
                 "each of its cores has one CPU: SMT is off or absent",
                 "leave it, if the policy is also for machines with SMT",
                 certain=False,
