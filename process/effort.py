@@ -115,11 +115,18 @@ def current() -> Effort | None:
 
 @contextlib.contextmanager
 def at_priority(priority: Priority) -> Iterator[Effort]:
-    """A piece of work of this priority; tasks and threads that start in the block belong to it."""
+    """A piece of work of this priority; tasks and threads that start in the block belong to it.
+
+    An exception in the block gives the work up. Otherwise a thread of a cancelled task would wait
+    for its child, and the process for the thread.
+    """
     work = Effort(priority)
     token = _current.set(work)
     try:
         yield work
+    except BaseException:
+        work.give_up()
+        raise
     finally:
         _current.reset(token)
 

@@ -176,7 +176,7 @@ def test_hardened_service_simulates(seen: Seen) -> None:
     that did not run says why."""
     seen.assert_worked("gates")
     gates = {each["gate"]: each for each in json.loads(seen.text("gates"))["gates"]}
-    assert list(gates) == ["static", "build", "simulate", "verify", "canary"]
+    assert list(gates) == ["static", "build", "controls", "simulate", "verify", "canary"]
     assert all(each["passed"] for each in gates.values())
     simulated = gates["simulate"]["figures"]
     assert simulated["scenarios"] == simulated["of"] >= 12
