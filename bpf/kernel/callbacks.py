@@ -7,6 +7,7 @@ there. Objects and programs are anybody's: what does not fit gives `None`, never
 """
 
 import mmap
+import stat
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -192,9 +193,16 @@ def program_callbacks(program: "mmap.mmap | bytes") -> frozenset[str] | None:
 
 
 def read_object_callbacks(path: Path) -> frozenset[str] | None:
-    """Those of a compiled scheduler; None if they cannot be read."""
+    """Those of a compiled scheduler; None if they cannot be read.
+
+    Only of an ordinary file of a bounded size: what is named may be a device that never ends.
+    """
     try:
-        return object_callbacks(path.read_bytes())
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode) or about.st_size > _LARGEST_OBJECT:
+            return None
+        with path.open("rb") as file:
+            return object_callbacks(file.read(_LARGEST_OBJECT))
     except OSError:
         return None
 
