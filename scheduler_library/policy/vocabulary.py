@@ -42,7 +42,7 @@ FACTS: dict[str, Word] = {
         Type.TIME, "CPU time that its whole run will take, learned", "(s64)t->expected_runtime"
     ),
     "weight": Word(
-        Type.COUNT, "its weight from nice or cgroup; 100 is usual", "(s64)p->scx.weight"
+        Type.COUNT, "its weight the task's own, from nice; 100 is usual", "(s64)p->scx.weight"
     ),
     "nice": Word(Type.COUNT, "its nice value, -20 to 19", "nice_of(p)"),
     "age": Word(Type.TIME, "time since it was started", "age_of(p)"),
