@@ -17,6 +17,10 @@ WHEEL      ?=
 PIP_ARGS   ?=
 # Only these tests: `make test TESTS=tests/library`, `make test TESTS='-m "not vm"'`.
 TESTS      ?=
+# The lab's kernel, if it is to be another than the root's own: `make test KERNEL=6.18`. Tests compile for
+# its types, and those that need a kernel run on it. `schedpilot lab kernels` lists what there is.
+KERNEL     ?= $(SCHEDPILOT_LAB_KERNEL)
+export SCHEDPILOT_LAB_KERNEL = $(KERNEL)
 
 CLANG_FORMAT ?= clang-format-19
 

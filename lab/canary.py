@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lab import accelerator, tools
-from lab.cache import Root, finished
+from lab import accelerator, kernels, tools
+from lab.cache import Root
 from lab.machine import Accelerator, Port
 from lab.recipe import recipe_for
 from lab.tree import project_root
@@ -85,9 +85,7 @@ def find_place(tree: Path | None = None) -> CanaryPlace:
     """Find out whether and how a virtual machine boots here; the first time by booting one."""
     try:
         tools.require(tools.TO_RUN)
-        root = finished(recipe_for(tree or project_root()))
-        if root is None:
-            return CanaryPlace("the lab's root is not built (`schedpilot lab build`)")
+        root = kernels.find(recipe_for(tree or project_root()))
         free = _free_bytes()
         if free < LEAST_FREE_BYTES:
             return CanaryPlace(
@@ -95,7 +93,7 @@ def find_place(tree: Path | None = None) -> CanaryPlace:
             )
         return CanaryPlace("", root.release, accelerator.chosen(root).value)
     except Fault as fault:
-        return CanaryPlace(str(fault))
+        return CanaryPlace(f"{fault} ({fault.hint})" if fault.hint else str(fault))
     except OSError as error:
         return CanaryPlace(f"the lab's root cannot be read: {error}")
 
@@ -123,9 +121,9 @@ def try_out(
         Fault: LAB or similar if no machine boots; STATE if the object cannot be read.
     """
     place = find_place(tree)
-    root = finished(recipe_for(tree or project_root()))
-    if place.why or root is None:
+    if place.why:
         raise Fault(FaultType.LAB, "no virtual machine boots here", why=place.why)
+    root = kernels.find(recipe_for(tree or project_root()))
     try:
         data = object.read_bytes()
     except OSError as error:

@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from lab import cache, canary
+from lab import cache, canary, kernels, packages
 from lab.chroot import in_root
 from lab.kernel_types import kernel_types
 from lab.machine import Port
@@ -67,6 +67,13 @@ Out = Annotated[
         help="Folder that gets the files from the guest's /out.",
     ),
 ]
+Kernel = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VERSION",
+        help="Another kernel than the root's own, such as 6.18; `lab kernels` lists them.",
+    ),
+]
 Command = Annotated[list[str], typer.Argument(help="Program and arguments, after `--`.")]
 # Everything after the first unknown word belongs to the command.
 PASS_ON = {"allow_interspersed_args": False}
@@ -83,17 +90,42 @@ def _checkout(tree: Path | None) -> Path:
 @app.command()
 def build(
     tree: Tree = None,
+    kernel: Kernel = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was built as JSON.")] = False,
 ) -> None:
     """Build the guest's root once (minutes, about 4 GB); does nothing if it exists."""
     started = time.monotonic()
-    root = ensure(recipe_for(_checkout(tree)), _progress)
+    root = ensure(recipe_for(_checkout(tree)), _progress, kernel)
     seconds = time.monotonic() - started
+    folder = root.other or root.folder
     if as_json:
-        facts = {"folder": str(root.folder), "kernel": root.release, "seconds": round(seconds, 1)}
+        facts = {"folder": str(folder), "kernel": root.release, "seconds": round(seconds, 1)}
         print(json.dumps(facts))
     else:
-        print(f"{root.folder} (kernel {root.release}, {seconds:.0f} s)")
+        print(f"{folder} (kernel {root.release}, {seconds:.0f} s)")
+
+
+@app.command(name="kernels")
+def kernels_(
+    tree: Tree = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
+) -> None:
+    """List the kernels that the lab can boot: those in Debian's backports, and those built."""
+    root = kernels.find(recipe_for(_checkout(tree)), "")
+    try:
+        with packages.index(root) as index:
+            offered = kernels.offers(index.names())
+    except Fault as fault:
+        # What is built boots without Debian's mirror.
+        _progress(f"only what is built here: {fault}")
+        offered = []
+    rows = kernels.rows(root.release, kernels.built(), offered)
+    if as_json:
+        print(json.dumps([asdict(each) for each in rows]))
+        return
+    for each in rows:
+        lacks = f"without {' and '.join(each.lacks)}" if each.lacks else ""
+        print(f"{each.version:9} {each.state:14} {lacks}".rstrip())
 
 
 @app.command()
@@ -124,6 +156,7 @@ def run(
     ] = None,
     out: Out = None,
     tree: Tree = None,
+    kernel: Kernel = None,
     kernel_argument: Annotated[
         list[str] | None, typer.Option(help="Add to the kernel's command line; may be repeated.")
     ] = None,
@@ -148,6 +181,7 @@ def run(
         out=out,
         on_output=show,
         tree=tree,
+        kernel=kernel,
         kernel_arguments=kernel_argument or (),
         progress=_progress,
     )
@@ -157,12 +191,12 @@ def run(
 
 
 @app.command(context_settings=PASS_ON)
-def chroot(command: Command, out: Out = None, tree: Tree = None) -> None:
+def chroot(command: Command, out: Out = None, tree: Tree = None, kernel: Kernel = None) -> None:
     """Run a command at native speed on the guest's files, in a scratch copy of the tree."""
     checkout = _checkout(tree)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    root = ensure(recipe_for(checkout), _progress)
+    root = ensure(recipe_for(checkout), _progress, kernel)
     with tempfile.TemporaryDirectory(prefix="schedpilot-lab-") as scratch:
         copy = Path(scratch) / "tree"
         results = out.resolve() if out else Path(scratch) / "out"
@@ -182,9 +216,9 @@ def chroot(command: Command, out: Out = None, tree: Tree = None) -> None:
 
 
 @app.command()
-def types(tree: Tree = None) -> None:
+def types(tree: Tree = None, kernel: Kernel = None) -> None:
     """Print the path of the guest kernel's types: a BTF file, with vmlinux.h beside it."""
-    print(kernel_types(tree))
+    print(kernel_types(tree, kernel))
 
 
 @app.command(name="canary")

@@ -5,32 +5,27 @@ sched_ext.
 
 from pathlib import Path
 
-from lab.cache import finished
+from lab import kernels
 from lab.chroot import in_root
 from lab.recipe import recipe_for
 from lab.tree import project_root
-from process import Fault, FaultType
 
 # bpftool takes about a second for a whole kernel.
 DUMP_S = 120.0
 
 
-def kernel_types(tree: Path | None = None) -> Path:
+def kernel_types(tree: Path | None = None, kernel: str | None = None) -> Path:
     """The BTF of the guest's kernel; beside it the same as C, `vmlinux.h`, from the guest's
     bpftool.
 
+    Args:
+        tree: the checkout; default: this package's own.
+        kernel: another kernel than the root's own, see `lab.root.ensure`.
+
     Raises:
-        Fault: LAB if the root is not built.
+        Fault: LAB if the root or the kernel is not built.
     """
-    recipe = recipe_for(tree or project_root())
-    root = finished(recipe)
-    if root is None:
-        raise Fault(
-            FaultType.LAB,
-            "the lab's root is not built",
-            where=recipe.key,
-            hint="run `schedpilot lab build`",
-        )
+    root = kernels.find(recipe_for(tree or project_root()), kernel)
     folder = root.scratch("types")
     btf, header = folder / "vmlinux.btf", folder / "vmlinux.h"
     if not header.exists():

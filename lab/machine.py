@@ -152,11 +152,26 @@ def _emulator(machine: LabMachine, ports: Mapping[Port | None, int]) -> list[str
             words += ["-serial", "chardev:console"]
         else:
             words += ["-device", f"virtserialport,chardev={port},name={port}"]
+    if machine.root.other:
+        words += ["-device", "nvme,id=disks,serial=lab"]
     for number in range(len(machine.disks)):
         file = f"{DISK}{number}"
         words += ["-drive", f"if=none,id=disk{number},format=raw,snapshot=on,file={file}"]
-        words += ["-device", f"virtio-blk-pci,drive=disk{number}"]
+        if machine.root.other:
+            words += ["-device", f"nvme-ns,drive=disk{number},nsid={number + 1}"]
+        else:
+            words += ["-device", f"virtio-blk-pci,drive=disk{number}"]
     return words
+
+
+def _disk_names(machine: LabMachine) -> str:
+    """The names of the disks in the guest, in their order.
+
+    Another kernel than the root's own may come without modules, and has only NVMe built in.
+    """
+    if machine.root.other:
+        return " ".join(f"nvme0n{number + 1}" for number in range(len(machine.disks)))
+    return " ".join(f"vd{chr(ord('a') + number)}" for number in range(len(machine.disks)))
 
 
 def initramfs_for(machine: LabMachine) -> bytes:
@@ -171,6 +186,7 @@ def initramfs_for(machine: LabMachine) -> bytes:
         initramfs.script("init", (GUEST_FILES / "init").read_text()),
         initramfs.binary("lab/modules", modules.encode()),
         initramfs.binary("lab/mode", machine.mode.encode()),
+        initramfs.binary("lab/disks", _disk_names(machine).encode()),
     ]
     entries += [
         initramfs.binary(f"modules/{name}", (root.modules / name).read_bytes())

@@ -22,6 +22,9 @@ SUITE = "trixie"
 # queue loads there. Signed builds come late and are not needed.
 KERNEL_SUITE = f"{SUITE}-backports"
 KERNEL_SOURCES = ("src:linux", "src:linux-base", "src:linux-signed-amd64")
+# The rest of a release there, as in 6.18.15+deb13-cloud-amd64.
+KERNEL_BUILD = "+deb13"
+KERNEL_FLAVOUR = "cloud-amd64"
 # A regular expression in apt's syntax.
 KERNEL_SERIES = r"7\.[3-9]\.[0-9]+\+deb13"
 
@@ -122,6 +125,25 @@ TEST_REQUIREMENTS = ("hypothesis", "pytest")
 # Raised by hand when the building steps themselves change.
 STEPS = 4
 
+# Another kernel beside the root's own. A new kernel comes as several packages, an old one as one,
+# and of the superseded ones Debian keeps nothing but the signed kernel: no modules, no headers, no
+# configuration. So the lab needs no module of theirs, and takes what else is there.
+KERNEL_IMAGES = (
+    "linux-binary-unsigned-{version}{build}-{flavour}",
+    "linux-binary-{version}{build}-{flavour}",
+    "linux-image-{version}{build}-{flavour}",
+)
+KERNEL_EXTRAS = (
+    # the configuration
+    "linux-base-{version}{build}-{flavour}",
+    # what BCC compiles against
+    "linux-headers-{version}{build}-{flavour}",
+    "linux-headers-{version}{build}-common",
+    "linux-kbuild-{version}{build}",
+)
+KERNEL_STEPS = 1
+KERNEL_PREFIX = "kernel-"
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -147,7 +169,40 @@ class Recipe:
     @property
     def key(self) -> str:
         """Sixteen hexadecimal digits that identify this recipe."""
-        return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
+        return _digits(self.canonical())
+
+
+@dataclass(frozen=True)
+class KernelRecipe:
+    """Everything that decides another kernel's files, except which release is the newest.
+
+    `version` is a series (`6.18`, its newest release on the day of the build) or a release
+    (`6.18.15`).
+    """
+
+    version: str
+    suite: str = KERNEL_SUITE
+    build: str = KERNEL_BUILD
+    flavour: str = KERNEL_FLAVOUR
+    images: tuple[str, ...] = KERNEL_IMAGES
+    extras: tuple[str, ...] = KERNEL_EXTRAS
+    steps: int = KERNEL_STEPS
+
+    @property
+    def key(self) -> str:
+        """The name of its folder."""
+        digits = _digits(json.dumps(asdict(self), sort_keys=True))
+        return f"{KERNEL_PREFIX}{self.version}-{digits}"
+
+    @classmethod
+    def of(cls, key: str) -> "KernelRecipe | None":
+        """Today's recipe whose key this is; None for an older one's, or any other name."""
+        recipe = cls(key.removeprefix(KERNEL_PREFIX).rpartition("-")[0])
+        return recipe if recipe.key == key else None
+
+
+def _digits(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def recipe_for(tree: Path) -> Recipe:

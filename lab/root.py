@@ -3,16 +3,15 @@
 
 import lzma
 import os
-import re
 import shutil
 import ssl
-import stat
-from collections.abc import Callable
 from pathlib import Path
 
-from lab import accelerator, tools
-from lab.cache import CACHE_VARIABLE, Root, cache_folder, complete, finished
+from lab import accelerator, kernels, tools
+from lab.cache import CACHE_VARIABLE, Progress, Root, cache_folder, complete, finished
 from lab.chroot import in_root
+from lab.image import make_image
+from lab.network import network_environment
 from lab.recipe import Recipe, recipe_for
 from process import Fault, FaultType, run
 
@@ -24,8 +23,6 @@ STEP_S = 900.0
 MODULES = ("virtio_blk",)
 # Free space in the image beyond its files, bytes; sparse, so it costs nothing until used.
 IMAGE_SPARE_BYTES = 4 << 30
-
-Progress = Callable[[str], None]
 
 # Passed to mmdebstrap and run before the first package is fetched. The backports come from the same
 # place as mmdebstrap's suite.
@@ -52,29 +49,29 @@ def available(tree: Path) -> Fault | None:
     if fault := tools.missing(tools.TO_RUN):
         return fault
     try:
-        recipe = recipe_for(tree)
+        kernels.find(recipe_for(tree))
     except Fault as fault:
         return fault
-    if finished(recipe) is None:
-        return Fault(
-            FaultType.LAB,
-            "the lab's root is not built",
-            where=recipe.key,
-            hint="run `schedpilot lab build`",
-        )
     return None
 
 
-def ensure(recipe: Recipe, progress: Progress) -> Root:
+def ensure(recipe: Recipe, progress: Progress, kernel: str | None = None) -> Root:
     """The root of this recipe, built now if it does not exist (minutes, about 4 GB).
 
     Args:
         recipe: what to build.
         progress: gets one line as each step starts.
+        kernel: the version of another kernel than the root's own, such as `6.18`, which is built
+            likewise (half a minute); default: `$SCHEDPILOT_LAB_KERNEL`, else the root's own.
 
     Raises:
-        Fault: MISSING_TOOL, NOT_ALLOWED without root privileges, or the step that failed.
+        Fault: MISSING_TOOL, NOT_ALLOWED without root privileges, NOT_FOUND if there is no such
+            kernel, or the step that failed.
     """
+    return kernels.ensure(_ensure(recipe, progress), kernels.wanted(kernel), progress)
+
+
+def _ensure(recipe: Recipe, progress: Progress) -> Root:
     if root := finished(recipe):
         return root
     tools.require(tools.TO_BUILD)
@@ -135,24 +132,13 @@ def _bootstrap(root: Root, recipe: Recipe) -> None:
         str(root.tree),
         *([mirror] if mirror else []),
     ]
-    run(command, timeout=BOOTSTRAP_S, env=_network_environment())
+    run(command, timeout=BOOTSTRAP_S, env=network_environment())
     hook.unlink()
-
-
-def _network_environment() -> dict[str, str]:
-    """Only the parts of the caller's environment that describe network access."""
-    proxies = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
-    wanted = {*proxies, *(each.upper() for each in proxies)}
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name in wanted or name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST")
-    }
 
 
 def _install_python(root: Root, recipe: Recipe) -> None:
     """The project's requirements in a virtual environment, installed and compiled natively."""
-    environment = _network_environment()
+    environment = network_environment()
     # The host's certificates, so that an index behind a company's own authority is trusted.
     bundle = os.environ.get("PIP_CERT") or ssl.get_default_verify_paths().cafile
     if bundle and Path(bundle).is_file():
@@ -196,26 +182,24 @@ def _configure(root: Root, recipe: Recipe) -> None:
         stamp.touch()
 
 
-def _version(kernel: Path) -> tuple[int, ...]:
-    """A kernel image's release as numbers, so that 7.10 comes after 7.9."""
-    return tuple(int(number) for number in re.findall(r"[0-9]+", kernel.parent.name))
-
-
 def _collect_boot_files(root: Root) -> None:
     """Copies the files that the host passes to QEMU and puts into the initramfs out of the root."""
-    kernels = sorted((root.tree / "usr/lib/modules").glob("*/vmlinuz*"), key=_version)
-    if not kernels:
+    images = sorted(
+        (root.tree / "usr/lib/modules").glob("*/vmlinuz*"),
+        key=lambda each: kernels.numbers(each.parent.name),
+    )
+    if not images:
         raise Fault(
             FaultType.LAB,
             "the lab's root holds no kernel",
             where=str(root.tree / "usr/lib/modules"),
             hint="see the kernel packages in lab/recipe.py",
         )
-    release = kernels[-1].parent.name
+    release = images[-1].parent.name
     root.modules.mkdir(parents=True)
-    shutil.copyfile(kernels[-1], root.kernel)
+    shutil.copyfile(images[-1], root.kernel)
     shutil.copyfile(root.tree / "usr" / "bin" / "busybox", root.busybox)
-    (root.folder / "boot" / "release").write_text(release + "\n")
+    (root.boot / "release").write_text(release + "\n")
     link_configuration(root.tree, release)
     order = []
     for name in MODULES:
@@ -241,33 +225,3 @@ def link_configuration(tree: Path, release: str) -> None:
     if not link.is_symlink() and not link.exists() and (tree / kept.relative_to("/")).is_file():
         link.parent.mkdir(exist_ok=True)
         link.symlink_to(kept)
-
-
-def make_image(folder: Path, image: Path, *, spare_bytes: int) -> None:
-    """Write `folder` as an ext4 file system into the sparse file `image`.
-
-    No journal: each run writes to a throw-away layer, and a crash loses only that.
-    """
-    used = sum(
-        -(-info.st_size // 4096) * 4096
-        for info in (path.lstat() for path in folder.rglob("*"))
-        if stat.S_ISREG(info.st_mode)
-    )
-    size_kib = (used * 5 // 4 + spare_bytes) // 1024
-    run(
-        [
-            "mke2fs",
-            "-q",
-            "-t",
-            "ext4",
-            "-O",
-            "^has_journal",
-            "-m",
-            "0",
-            "-d",
-            folder,
-            image,
-            f"{size_kib}k",
-        ],
-        timeout=STEP_S,
-    )

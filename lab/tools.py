@@ -8,7 +8,9 @@ from process import Fault, FaultType
 from process.run import PATH
 
 PACKAGE_OF = {
+    "apt-get": "apt",
     "bwrap": "bubblewrap",
+    "dpkg-deb": "dpkg",
     "mke2fs": "e2fsprogs",
     "mmdebstrap": "mmdebstrap",
     "setpriv": "util-linux",
@@ -18,6 +20,8 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 KEYRING_PACKAGE = "debian-archive-keyring"
 
 TO_BUILD = ("bwrap", "mke2fs", "mmdebstrap", "setpriv")
+# Another kernel for a root that is there.
+TO_BUILD_KERNEL = ("apt-get", "bwrap", "dpkg-deb", "mke2fs")
 TO_RUN = ("bwrap", "mke2fs", "setpriv")
 
 

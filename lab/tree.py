@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lab.cache import Root, locked
 from lab.chroot import in_root
-from lab.root import make_image
+from lab.image import make_image
 from process import Fault, FaultType, run
 
 TREE_VARIABLE = "SCHEDPILOT_LAB_TREE"

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import accelerator, tools
+from lab.cache import Progress
 from lab.machine import Accelerator, End, LabMachine, Mode, Port, boot, failure
 from lab.recipe import recipe_for
-from lab.root import Progress, ensure
+from lab.root import ensure
 from lab.tree import disk, project_root
 from process import Fault, FaultType, Fixed, measure
 from process.run import tail
@@ -64,6 +65,7 @@ def run_in_lab(
     out: Path | None = None,
     on_output: OnOutput | None = None,
     tree: Path | None = None,
+    kernel: str | None = None,
     kernel_arguments: Sequence[str] = (),
     files: Mapping[str, bytes] | None = None,
     emulation: Accelerator | None = None,
@@ -81,6 +83,7 @@ def run_in_lab(
         out: folder that gets the files from the guest's /out.
         on_output: gets the output as it comes.
         tree: the checkout; default: this package's own.
+        kernel: another kernel than the root's own, see `lab.root.ensure`.
         kernel_arguments: added to the kernel's command line.
         files: files for /run/lab/files in the guest, by name.
         emulation: how to emulate, if the machine has to be emulated; `TCG` by default.
@@ -92,7 +95,7 @@ def run_in_lab(
     """
     tools.require(tools.TO_RUN)
     checkout = tree.resolve() if tree else project_root()
-    root = ensure(recipe_for(checkout), progress)
+    root = ensure(recipe_for(checkout), progress, kernel)
     tree_disk = disk(root, checkout)
     way = accelerator.chosen(root)
     machine = LabMachine(
@@ -101,7 +104,7 @@ def run_in_lab(
         Mode.SYSTEMD if systemd else Mode.PLAIN,
         cpus=cpus,
         memory=memory,
-        disks=(root.image, tree_disk),
+        disks=(root.image, tree_disk, *root.kernel_disks),
         command=f"#!/bin/sh\nexec {shlex.join(cmd)}\n",
         want_results=out is not None,
         kernel_arguments=tuple(kernel_arguments),

@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "lab run": ("true",),
     "lab chroot": ("true",),
     "lab types": (),
+    "lab kernels": (),
     "lab canary": ("--seconds=1",),
     "agent.main": ("--check-config",),
     "daemon.main": ("--check",),
