@@ -19,6 +19,7 @@ from typing import Any
 
 from benchmarks import (
     agent_cost,
+    cgroups_delay,
     emergency,
     emergency_native,
     kept_is_wanted,
@@ -48,6 +49,7 @@ KEPT_IS_WANTED = "kept_is_wanted"
 WITH_SCHBENCH = {KEPT_IS_WANTED, "own_numbers"}
 # These need nothing of the kernel, so they run on the host: emulation would measure the emulator.
 ON_THE_HOST = {
+    "cgroups_delay": cgroups_delay.measure,
     "simulator_speed": simulator_speed.measure,
     "policy_steps_native": policy_steps_native.measure,
     "emergency_native": emergency_native.measure,

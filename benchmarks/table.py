@@ -70,6 +70,8 @@ def rows(results: Results) -> list[Row]:
         found += _recorder(results["recorder_overhead"])
     if "simulator_speed" in results:
         found += _simulator(results["simulator_speed"])
+    if "cgroups_delay" in results:
+        found += _cgroups_delay(results["cgroups_delay"])
     if "load_times" in results:
         found += _times(results["load_times"])
     if "emergency" in results:
@@ -276,6 +278,20 @@ def _simulator(result: Mapping[str, Any]) -> list[Row]:
             "",
             f"{result['bytes_per_task'] / 1024:.1f} KiB",
         ),
+    ]
+
+
+def _cgroups_delay(result: Mapping[str, Any]) -> list[Row]:
+    return [
+        Row(
+            f"simulated delay of brief tasks, p99 and longest, beside {situation}",
+            "",
+            ", ".join(
+                f"{name} {delays['p99_ms']:.1f} and {delays['longest_ms']:.0f} ms"
+                for name, delays in found.items()
+            ),
+        )
+        for situation, found in result["situations"].items()
     ]
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from simulator.scenario import (
     MS,
+    US,
     Bandwidth,
     Cgroup,
     Repeat,
@@ -12,6 +13,7 @@ from simulator.scenario import (
     S,
     Scenario,
     SimulatedMachine,
+    Sleep,
     Task,
 )
 from tests.simulator.conftest import Workbench
@@ -61,3 +63,28 @@ def test_a_quota_is_kept_and_the_rest_is_for_others(
     limited = run.cgroup("/a").run_ns
     assert limited == pytest.approx(percent * S / 20, rel=0.03)
     assert run.cgroup("/b").run_ns == pytest.approx(10 * S - limited, rel=0.02)
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_a_sleeper_does_not_wait_for_the_whole_hold_of_its_group(
+    bench: Workbench, name: str
+) -> None:
+    """A task that runs briefly is among the first of its group, however often that is held."""
+    brief = (Sleep(5 * MS, 2 * MS), Run(300 * US, 100 * US), Repeat())
+    scenario = Scenario(
+        "beside hogs",
+        (
+            Task("rival", BUSY, cgroup="/a", count=3),
+            Task("hog", BUSY, cgroup="/b", count=2),
+            Task("sleeper", brief, cgroup="/b", count=3),
+        ),
+        SimulatedMachine(2),
+        duration_ns=5 * S,
+        cgroups=(Cgroup("/a"), Cgroup("/b")),
+    )
+    run = bench.run(bench.library(name), scenario)
+    sleepers = run.group("sleeper")
+    # Under a hog's slice or two; a hold can last for two seconds.
+    assert sleepers.delay_p99_ns < 25 * MS
+    assert sleepers.delay_max_ns < 60 * MS
+    assert run.cgroup("/a").run_ns == pytest.approx(5 * S, rel=0.05)

@@ -23,6 +23,13 @@
 
 /* The slice of a task that runs although its group is held, ns. */
 #define HELD_SLICE_NS 1000000
+
+/* Bounds of how long a released task is expected to run, ns. */
+#define LEAST_BURST_NS 50000ULL
+#define MOST_BURST_NS  4000000ULL
+/* A held task gives way to those that come later by up to this many times that. */
+#define BRIEF_FIRST 5
+
 static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t);
 
 /*
@@ -45,6 +52,26 @@ static bool may_start(const struct task_struct *p, const struct task_ctx *t)
 	return hold_of(p, t) != THROTTLED;
 }
 
+/* The CPU time that the task is likely to take before its group is looked at again, ns. */
+static u64 likely_burst(const struct task_ctx *t)
+{
+	u64 burst = t->member.burst > t->member.last_burst ? t->member.burst : t->member.last_burst;
+
+	if (burst < LEAST_BURST_NS)
+		return LEAST_BURST_NS;
+	return burst < MOST_BURST_NS ? burst : MOST_BURST_NS;
+}
+
+/*
+ * A held task's place: about when its group will no longer be held; later for a task that runs
+ * long, so that those of its group that run briefly go first. Time goes on, so nobody who is held
+ * later overtakes it for ever.
+ */
+static u64 due_at(const struct task_ctx *t, const struct group *g)
+{
+	return t->member.waits_from + (g ? g->lead : 0) + BRIEF_FIRST * likely_burst(t);
+}
+
 static void put_aside(struct task_struct *p, struct task_ctx *t, u32 held, u64 enq_flags)
 {
 	struct group *g = group_of(t);
@@ -54,7 +81,7 @@ static void put_aside(struct task_struct *p, struct task_ctx *t, u32 held, u64 e
 		scx_bpf_dsq_insert(p, PUT_AWAY, HELD_SLICE_NS, enq_flags);
 		return;
 	}
-	scx_bpf_dsq_insert_vtime(p, SPARE, HELD_SLICE_NS, g ? g->lead : 0, enq_flags);
+	scx_bpf_dsq_insert_vtime(p, SPARE, HELD_SLICE_NS, due_at(t, g), enq_flags);
 	/* An idle CPU takes it at once: it has nobody else to run. */
 	wake_idle_cpu(p);
 }
@@ -102,9 +129,9 @@ __noinline int release(u64 queue, u32 kind, u64 now)
 		} else if (held == THROTTLED) {
 			scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, PUT_AWAY, 0);
 		} else if (held == AHEAD) {
-			scx_bpf_dsq_move_set_vtime(BPF_FOR_EACH_ITER, g->lead);
+			scx_bpf_dsq_move_set_vtime(BPF_FOR_EACH_ITER, due_at(t, g));
 			scx_bpf_dsq_move_vtime(BPF_FOR_EACH_ITER, p, SPARE, 0);
-		} else if (!nr_groups || __sync_fetch_and_sub(&g->grants, 1) > 0) {
+		} else if (!nr_groups || __sync_fetch_and_sub(&g->grants, likely_burst(t)) > 0) {
 			requeue(BPF_FOR_EACH_ITER, p, t);
 			wake_idle_cpu(p);
 		}

@@ -14,6 +14,8 @@ struct member {
 	u32 slot;	/* number of its group, see <schedpilot/cgroups.bpf.h> */
 	u32 weighs;	/* its part of the group's `weighs`; 0 while it sleeps */
 	u64 charged_at; /* until when the group has been charged for it, ns; 0: it does not run */
+	u64 burst;	/* CPU time since it last slept, ns */
+	u64 last_burst; /* the same at its last sleep, ns */
 	u64 waits_from; /* when it began to wait for a CPU, ns; 0: it does not */
 };
 

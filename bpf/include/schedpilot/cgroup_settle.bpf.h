@@ -27,10 +27,6 @@
 #define TOLERANCE_NS 4000000ULL
 /* A group that wanted less than its share may be this far behind, ns of CPU time. */
 #define BEHIND_NS 20000000ULL
-/* A released task runs about this long before its group is looked at again, ns. */
-#define GRANT_NS 4000000
-/* Without a limit, this many tasks of a group are released at once. */
-#define MAX_GRANTS 1000
 
 /* How often to look at held tasks where no group's state changes, ns. */
 #define RELEASE_NS 10000000
@@ -248,7 +244,11 @@ __noinline int settle_groups(u64 now)
 			g->is_ahead = 1;
 		if (g->competes)
 			leave_room(g, above->clock + tolerance - g->vtime);
-		g->lead = g->is_ahead ? g->vtime - above->clock : 0;
+		/* The clock moves by `reach` in LONGEST_HOLD_NS. */
+		g->lead = 0;
+		if (g->is_ahead)
+			g->lead = (g->vtime - above->clock) * 1000 / (reach / 1000 + 1) *
+				  (LONGEST_HOLD_NS / 1000000);
 		if (!(g->moves || g->wants))
 			g->competes = 0;
 		g->took = 0;
@@ -267,6 +267,7 @@ __noinline int settle_holds(void)
 		struct group *g = group_at(i), *above;
 		u32 slot = i, held = NOT_HELD, beyond = NOT_HELD;
 		s64 room = UNLIMITED;
+		u64 lead = 0;
 
 		if (!g)
 			continue;
@@ -281,17 +282,18 @@ __noinline int settle_holds(void)
 				held = THROTTLED;
 			else if (above->is_ahead && held != THROTTLED)
 				held = AHEAD;
+			if (above->lead > lead)
+				lead = above->lead;
 			if (above->room < room) {
 				room = above->room;
 				beyond = above->end;
 			}
 			slot = above->parent;
 		}
+		g->lead = lead;
 		g->beyond = beyond;
-		g->grants = MAX_GRANTS;
-		if (room < UNLIMITED)
-			g->grants = room > 0 ? (u64)room / GRANT_NS + 1 : 0;
 		g->allowance = room > 0 ? room : 0;
+		g->grants = g->allowance;
 		if (g->held && g->held != held)
 			changed = 1;
 		if (held || g->waiting > 0)

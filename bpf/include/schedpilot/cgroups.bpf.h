@@ -44,8 +44,8 @@
 #define UNLIMITED (1LL << 62)
 
 /*
- * Where held tasks wait: those of groups that are ahead, the least ahead first; and those of
- * throttled groups, in the order in which they came. No scheduler has queues with such
+ * Where held tasks wait: those of groups that are ahead, first those whose turn comes first; and
+ * those of throttled groups, in the order in which they came. No scheduler has queues with such
  * numbers.
  */
 #define SPARE	 (1ULL << 48)
@@ -68,11 +68,12 @@ struct group {
 	s32 waiting; /* how many of its own tasks wait for a CPU */
 	/* Written as it settles; read by its tasks. */
 	u32 held; /* enum hold: its own or that of any group above */
-	s64 lead; /* how far it is ahead of its share; virtual ns */
+	u64 lead; /* how long it takes until neither it nor a group above is ahead of its share, ns
+		   */
 	/* CPU time that its own tasks may have until it settles again, ns, and what then. */
 	u64 allowance;
 	u32 beyond; /* enum hold */
-	s32 grants; /* how many held tasks may be released until then */
+	s64 grants; /* CPU time for which held tasks may be released until then, ns */
 
 	/* What is written into its files. */
 	u64 id;	    /* number of the control group; 0: the slot is free */
@@ -204,6 +205,8 @@ static void group_quiescent(struct task_ctx *t)
 	struct group *g;
 
 	group_waits_no_more(t, scx_bpf_now());
+	t->member.last_burst = t->member.burst;
+	t->member.burst = 0;
 	if (!t->member.weighs)
 		return;
 	g = group_at(ROOT_TASKS);
@@ -216,12 +219,15 @@ static void group_quiescent(struct task_ctx *t)
 static void group_charge(struct task_ctx *t, u64 now)
 {
 	struct group *g;
+	u64 ran;
 
 	if (!t->member.charged_at)
 		return;
+	ran = now - t->member.charged_at;
+	t->member.burst += ran;
 	g = group_of(t);
 	if (g) {
-		__sync_fetch_and_add(&g->used, now - t->member.charged_at);
+		__sync_fetch_and_add(&g->used, ran);
 		/* Waiting for the accounts to settle would let all CPUs run it until then. */
 		if (!g->held && g->used - g->seen >= g->allowance)
 			g->held = g->beyond;
