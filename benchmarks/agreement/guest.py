@@ -26,12 +26,19 @@ LEASE_S = 600.0
 # The cost of a switch under sched_ext is measured under the scheduler that does the least.
 PLAINEST = "fifo"
 CALIBRATION_S = 60.0
+CGROUPS = Path("/sys/fs/cgroup")
 AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
 
 
 def say(line: dict[str, object]) -> None:
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
+
+
+def with_cgroups() -> None:
+    """Mount the tree of cgroups; a guest without systemd has none."""
+    if not (CGROUPS / "cgroup.procs").exists():
+        run(["mount", "-t", "cgroup2", "cgroup2", CGROUPS])
 
 
 @contextlib.contextmanager
@@ -124,6 +131,7 @@ def main() -> None:
     folder, repetitions, *workloads = sys.argv[1:]
     place = Path(folder).resolve()
     try:
+        with_cgroups()
         with without_autogroups():
             asyncio.run(measure(place, int(repetitions), workloads))
     except Fault as fault:

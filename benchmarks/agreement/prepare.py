@@ -19,7 +19,8 @@ from simulator.scenario import SimulatedMachine
 # The lab's guest has this many.
 CPUS = 2
 BUILD_S = 60.0
-REPLAY = Path(__file__).parent / "replay.c"
+# The first file names the program.
+REPLAY = tuple(Path(__file__).parent / name for name in ("replay.c", "cgroups.c"))
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ def prepare(folder: Path, repetitions: int, btf: Path, cache_folder: Path | None
         Fault: what building a scheduler raises.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for source in (REPLAY, PROGRAM):
-        program = folder / source.stem
-        run([find_clang().path, "-O2", "-std=gnu11", source, "-o", program], timeout=BUILD_S)
+    for sources in (REPLAY, (PROGRAM,)):
+        program = folder / sources[0].stem
+        run([find_clang().path, "-O2", "-std=gnu11", *sources, "-o", program], timeout=BUILD_S)
     objects: dict[str, Object] = {}
     candidates: dict[str, NativeScheduler] = {}
     for each in schedulers(CPUS):

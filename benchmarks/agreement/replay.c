@@ -17,9 +17,12 @@
  * wakeup's delay is from when it was due (the timer's time, the moment before the waker's system
  * call) to the task's next instruction; its response is from then to the moment before it sleeps
  * again or ends. A lock that spins is tried without system calls, and the CPU time that this took
- * is beside the task's work; one that sleeps is a futex.
+ * is beside the task's work; one that sleeps is a futex. cgroups are real ones (cgroups.c), which
+ * are there from before the tasks start until they have ended.
  */
 #define _GNU_SOURCE
+#include "cgroups.h"
+
 #include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -47,6 +50,7 @@ typedef uint64_t u64;
 #define MAX_DELAYS  (1U << 17)
 #define MAX_LOCKS   8
 #define MAX_CPUS    64
+#define MAX_CGROUPS 16
 #define STACK_BYTES 32768
 /* Nearer than this to its end a run is over: about what asking for the time costs. */
 #define NEAR_NS 4000
@@ -79,7 +83,8 @@ struct step {
 };
 
 struct plan {
-	unsigned int group, uid, count, nr_steps, first; /* the number of its first task */
+	unsigned int group, uid, count, nr_steps, cgroup;
+	unsigned int first; /* the number of its first task */
 	char comm[16];
 	int nice;
 	cpu_set_t cpus;
@@ -111,10 +116,11 @@ struct task {
 
 static struct plan plans[MAX_PLANS];
 static struct group groups[MAX_GROUPS];
+static struct cgroup cgroups[MAX_CGROUPS];
 static struct task tasks[MAX_TASKS];
 static struct lock locks[MAX_LOCKS][MAX_CPUS];
 static char *stacks;
-static unsigned int nr_plans, nr_groups, nr_tasks, nr_started;
+static unsigned int nr_plans, nr_groups, nr_cgroups, nr_tasks, nr_started;
 static u64 duration_ns, seed, switch_ns;
 static double turns_per_ns;
 static int begun;
@@ -195,11 +201,45 @@ static void read_task(void)
 	plan->selected = number();
 	if (number())
 		refuse("kernel threads cannot be replayed");
-	if (number())
-		refuse("tasks in cgroups cannot be replayed");
+	plan->cgroup = number();
 	plan->count = number();
 	if (plan->group >= nr_groups)
 		refuse("a task is of no group");
+	if (plan->cgroup > nr_cgroups)
+		refuse("a task is of no cgroup");
+}
+
+/* A number, or `-` for none. */
+static u64 number_or(u64 none)
+{
+	const char *found = word();
+
+	return strcmp(found, "-") ? strtoull(found, NULL, 10) : none;
+}
+
+/* The root comes first, and has nothing to set. */
+static void read_cgroup(void)
+{
+	static bool root_read;
+	struct cgroup *cgroup = &cgroups[nr_cgroups];
+	u64 from, until;
+
+	if (nr_cgroups == MAX_CGROUPS)
+		refuse("there are too many cgroups");
+	cgroup->parent = number();
+	strncpy(cgroup->name, word(), sizeof(cgroup->name) - 1);
+	cgroup->weight = number();
+	cgroup->idle = number();
+	cgroup->quota_ns = number_or(NO_QUOTA);
+	cgroup->period_ns = number();
+	cgroup->burst_ns = number();
+	from = number();
+	until = number_or(NO_QUOTA);
+	if (from || until != NO_QUOTA)
+		refuse("cgroups that come and go cannot be replayed");
+	if (root_read)
+		nr_cgroups++;
+	root_read = true;
 }
 
 static void read_step(const char *what)
@@ -247,7 +287,7 @@ static void read_scenario(void)
 		} else if (!strcmp(what, "locks")) {
 			number();
 		} else if (!strcmp(what, "cgroup")) {
-			/* Only the root, or a task in another would be refused. */
+			read_cgroup();
 		} else if (!strcmp(what, "task")) {
 			read_task();
 		} else {
@@ -528,6 +568,8 @@ static void settle(struct task *t)
 	if ((!parent || !CPU_EQUAL(&plan->cpus, &parent->cpus)) &&
 	    sched_setaffinity(0, sizeof(plan->cpus), &plan->cpus))
 		refuse("a task gets no affinity");
+	if (!parent || plan->cgroup != parent->cgroup)
+		enter_cgroup(plan->cgroup);
 	if (plan->uid && (!parent || plan->uid != parent->uid) &&
 	    syscall(SYS_setresuid, plan->uid, plan->uid, plan->uid))
 		refuse("a task gets no user");
@@ -833,9 +875,11 @@ int main(int count, char **words)
 	make_room();
 	calibrate();
 	warm_up();
+	make_cgroups(cgroups, nr_cgroups);
 	start_all();
 	tell_tasks();
 	took = watch_them();
+	remove_cgroups();
 	printf("{\"time_ns\":%llu,\"groups\":[", (unsigned long long)took);
 	for (unsigned int i = 0; i < nr_groups; i++) {
 		if (i)

@@ -12,6 +12,8 @@ from types import MappingProxyType
 from simulator.scenario import (
     MS,
     US,
+    Bandwidth,
+    Cgroup,
     Fork,
     Lock,
     Repeat,
@@ -198,6 +200,54 @@ def locked(machine: SimulatedMachine) -> Scenario:
     )
 
 
+def cgroup_weights(machine: SimulatedMachine) -> Scenario:
+    """Two tasks that sleep now and then in a cgroup of cpu.weight 300, between 100 and 900."""
+    work = (Run(6 * MS, 3 * MS), Sleep(2 * MS, MS), Repeat(150))
+    return Scenario(
+        "cgroup_weights",
+        (
+            Task(BACK, HOG, comm="light", count=2, cgroup="/light"),
+            Task(BACK, HOG, comm="heavy", count=2, cgroup="/heavy"),
+            Task(FRONT, work, comm="front", count=2, cgroup="/middle"),
+        ),
+        machine,
+        duration_ns=LIMIT_NS,
+        cgroups=(Cgroup("/light", 100), Cgroup("/middle", 300), Cgroup("/heavy", 900)),
+    )
+
+
+def cgroup_quota(machine: SimulatedMachine) -> Scenario:
+    """Three tasks that sleep a moment now and then, and may have 60 % of a CPU together."""
+    work = (Run(4 * MS, 2 * MS), Sleep(MS), Repeat(150))
+    return Scenario(
+        "cgroup_quota",
+        (
+            Task(BACK, HOG, comm="hog", count=2),
+            Task(BACK, OTHER, comm="other", count=2),
+            Task(FRONT, work, comm="front", count=3, cgroup="/limited"),
+        ),
+        machine,
+        duration_ns=LIMIT_NS,
+        cgroups=(Cgroup("/limited", bandwidth=Bandwidth(60 * MS)),),
+    )
+
+
+def cgroup_idle(machine: SimulatedMachine) -> Scenario:
+    """Two tasks that answer short requests, and a hog, beside four hogs of an idle cgroup."""
+    request = (Sleep(5 * MS, 2 * MS), Run(800 * US, 500 * US), Repeat(400))
+    return Scenario(
+        "cgroup_idle",
+        (
+            Task(BACK, HOG, comm="idle", count=4, cgroup="/idle"),
+            Task(BACK, HOG, comm="hog", cgroup="/usual"),
+            Task(FRONT, request, comm="front", count=2, cgroup="/usual"),
+        ),
+        machine,
+        duration_ns=LIMIT_NS,
+        cgroups=(Cgroup("/idle", idle=True), Cgroup("/usual")),
+    )
+
+
 WORKLOADS: Mapping[str, Callable[[SimulatedMachine], Scenario]] = MappingProxyType(
     {
         make.__name__: make
@@ -211,6 +261,9 @@ WORKLOADS: Mapping[str, Callable[[SimulatedMachine], Scenario]] = MappingProxyTy
             rpc,
             overload,
             locked,
+            cgroup_weights,
+            cgroup_quota,
+            cgroup_idle,
         )
     }
 )
