@@ -23,8 +23,9 @@ from bpf.build.vmlinux import BTF
 from bpf.kernel.callbacks import read_object_callbacks
 from process import Fault, FaultType
 from simulator.build import NativeBuild, build_native, engine_for
-from simulator.controls import CONTROLS, broken, control_set
+from simulator.controls import control_set
 from simulator.explain import Explanation, callbacks_in, explain_message
+from simulator.honoured import broken, longest_wait_ns
 from simulator.run import (
     Ejection,
     Ended,
@@ -45,7 +46,6 @@ from simulator.simulated_objective import (
     usual_objective,
 )
 from simulator.stress import (
-    LONGEST_WAIT_NS,
     OTHER_SIZES,
     STRESS_MACHINE,
     stress_set,
@@ -152,9 +152,8 @@ class ScenarioOutcome:
 
     @cached_property
     def bounds_ns(self) -> Mapping[str, int]:
-        if self.scenario.name in CONTROLS:
-            # Those that have to wait there are judged by what they get.
-            return {task.group: LONGEST_WAIT_NS for task in self.scenario.tasks}
+        if bound := longest_wait_ns(self.scenario.name):
+            return {task.group: bound for task in self.scenario.tasks}
         return wait_bounds_ns(self.scenario)
 
 
@@ -329,7 +328,7 @@ def _inverted(outcome: ScenarioOutcome, source: str, file: str) -> tuple[Finding
 
 def _dishonoured(outcome: ScenarioOutcome, source: str, file: str) -> tuple[Finding, ...]:
     """A control of cgroups that it has the callback for and does not honour."""
-    found = broken(outcome.scenario, outcome.figures)
+    found = broken(outcome.scenario.name, outcome.figures)
     if found is None:
         return ()
     place = _place(source, file, (), (found.callback,))

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A task whose group may not run stays the first of the queue, and everybody behind it waits.
+ */
+#include <scx/common.bpf.h>
+
+char _license[] SEC("license") = "GPL";
+
+#define RUN   1
+#define SLICE 5000000ULL
+
+struct account {
+	s64 left; /* of the quota, ns */
+	u64 quota, period, burst, refill_at;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, struct account);
+} accounts SEC(".maps");
+
+struct release {
+	struct bpf_timer timer;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct release);
+} releases SEC(".maps");
+
+/* Until when what runs on each CPU has been charged. */
+static u64 charged[256];
+
+static void limit(struct account *account, u64 period_us, u64 quota_us, u64 burst_us)
+{
+	account->quota = quota_us == (u64)-1 ? 0 : quota_us * 1000;
+	account->period = period_us * 1000;
+	account->burst = burst_us * 1000;
+	account->left = account->quota;
+	account->refill_at = scx_bpf_now() + account->period;
+}
+
+static void refill(struct account *account)
+{
+	u64 now = scx_bpf_now(), periods;
+	s64 most = account->quota + account->burst;
+
+	if (!account->period || time_before(now, account->refill_at))
+		return;
+	periods = (now - account->refill_at) / account->period + 1;
+	account->refill_at += periods * account->period;
+	account->left += periods * account->quota;
+	if (account->left > most)
+		account->left = most;
+}
+
+/* Take that from its group and all above. True: one of them has nothing left. */
+static bool charge(struct task_struct *p, u64 ns)
+{
+	struct cgroup *cgrp = p->cgroups->dfl_cgrp, *group;
+	struct account *account;
+	bool over = false;
+	s32 level;
+	u64 id;
+
+	bpf_for (level, 1, 32) {
+		group = level <= cgrp->level ? bpf_cgroup_ancestor(cgrp, level) : NULL;
+		if (!group)
+			break;
+		id = group->kn->id;
+		bpf_cgroup_release(group);
+		account = bpf_map_lookup_elem(&accounts, &id);
+		if (!account || !account->quota)
+			continue;
+		refill(account);
+		over |= (s64)__sync_fetch_and_sub(&account->left, ns) <= (s64)ns;
+	}
+	return over && !(p->flags & (PF_KTHREAD | PF_EXITING));
+}
+
+static bool charge_run(struct task_struct *p)
+{
+	u64 now = scx_bpf_now(), from;
+
+	from = __sync_lock_test_and_set(&charged[scx_bpf_task_cpu(p) & 255], now);
+	return charge(p, now - from);
+}
+
+/* The kernel's own would start a task on an idle CPU without asking enqueue. */
+s32 BPF_STRUCT_OPS(blocks_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
+{
+	bool idle = false;
+
+	return scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
+}
+
+void BPF_STRUCT_OPS(blocks_enqueue, struct task_struct *p, u64 enq_flags)
+{
+	scx_bpf_dsq_insert(p, RUN, SLICE, enq_flags);
+	scx_bpf_kick_cpu(scx_bpf_task_cpu(p), SCX_KICK_IDLE);
+}
+
+void BPF_STRUCT_OPS(blocks_dispatch, s32 cpu, struct task_struct *prev)
+{
+	struct task_struct *p;
+
+	/* In turn: whose group has used its quota has to wait until it may run. */
+	bpf_for_each (scx_dsq, p, RUN, 0) {
+		if (!charge(p, 0) && bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
+			scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_LOCAL_ON | cpu, 0);
+		if (bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
+			return;
+	}
+}
+
+void BPF_STRUCT_OPS(blocks_running, struct task_struct *p)
+{
+	charged[scx_bpf_task_cpu(p) & 255] = scx_bpf_now();
+}
+
+void BPF_STRUCT_OPS(blocks_tick, struct task_struct *p)
+{
+	if (charge_run(p))
+		p->scx.slice = 0;
+}
+
+void BPF_STRUCT_OPS(blocks_stopping, struct task_struct *p, bool runnable)
+{
+	charge_run(p);
+}
+
+static int release(void *map, u32 *key, struct release *value)
+{
+	s32 cpu;
+
+	bpf_for (cpu, 0, scx_bpf_nr_cpu_ids())
+		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+	bpf_timer_start(&value->timer, 10000000, 0);
+	return 0;
+}
+
+s32 BPF_STRUCT_OPS_SLEEPABLE(blocks_cgroup_init, struct cgroup *cgrp,
+			     struct scx_cgroup_init_args *args)
+{
+	struct account new = {};
+	u64 id = cgrp->kn->id;
+
+	limit(&new, args->bw_period_us, args->bw_quota_us, args->bw_burst_us);
+	bpf_map_update_elem(&accounts, &id, &new, BPF_ANY);
+	return 0;
+}
+
+void BPF_STRUCT_OPS(blocks_cgroup_exit, struct cgroup *cgrp)
+{
+	u64 id = cgrp->kn->id;
+
+	bpf_map_delete_elem(&accounts, &id);
+}
+
+void BPF_STRUCT_OPS(blocks_cgroup_set_bandwidth, struct cgroup *cgrp, u64 period_us, u64 quota_us,
+		    u64 burst_us)
+{
+	u64 id = cgrp->kn->id;
+	struct account *account = bpf_map_lookup_elem(&accounts, &id);
+
+	if (account)
+		limit(account, period_us, quota_us, burst_us);
+}
+
+s32 BPF_STRUCT_OPS_SLEEPABLE(blocks_init)
+{
+	u32 key = 0;
+	struct release *value = bpf_map_lookup_elem(&releases, &key);
+	s32 error = scx_bpf_create_dsq(RUN, -1);
+
+	if (error || !value)
+		return error ?: -ENOENT;
+	bpf_timer_init(&value->timer, &releases, CLOCK_MONOTONIC);
+	bpf_timer_set_callback(&value->timer, release);
+	return bpf_timer_start(&value->timer, 10000000, 0);
+}
+
+SCX_OPS_DEFINE(blocks_ops, .select_cpu = (void *)blocks_select_cpu,
+	       .enqueue = (void *)blocks_enqueue, .dispatch = (void *)blocks_dispatch,
+	       .running = (void *)blocks_running, .tick = (void *)blocks_tick,
+	       .stopping = (void *)blocks_stopping, .cgroup_init = (void *)blocks_cgroup_init,
+	       .cgroup_exit = (void *)blocks_cgroup_exit,
+	       .cgroup_set_bandwidth = (void *)blocks_cgroup_set_bandwidth,
+	       .init = (void *)blocks_init, .flags = SCX_OPS_ENQ_LAST, .name = "blocks");
