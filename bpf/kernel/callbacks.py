@@ -9,11 +9,23 @@ there. Objects and programs are anybody's: what does not fit gives `None`, never
 import mmap
 import stat
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from bpf.common.elf_sections import (
+    RELOCATIONS,
+    SYMBOLS,
+    Buffer,
+    ElfError,
+    ElfSection,
+    content,
+    linked,
+    read_header,
+    read_sections,
+    symbols,
+    text_at,
+)
 from bpf.kernel.btf import KIND_DATASEC, KIND_STRUCT, KIND_VAR, Btf
 
 OPS = "sched_ext_ops"
@@ -21,8 +33,8 @@ OPS = "sched_ext_ops"
 _SECTIONS = (b".struct_ops.link", b".struct_ops", b"?.struct_ops.link", b"?.struct_ops")
 # An object of 64 bits, little-endian, not yet linked (ET_REL), for BPF (EM_BPF).
 _BEGINS = b"\x7fELF\x02\x01\x01"
-_KIND_AND_MACHINE = struct.pack("<HH", 1, 247)
-_SYMTAB, _REL = 2, 9
+_KIND, _MACHINE = 1, 247
+_KIND_AND_MACHINE = struct.pack("<HH", _KIND, _MACHINE)
 _MOST_SECTIONS = 4096
 # The largest schedulers have some megabytes; a program has one object, or a few.
 _LARGEST_OBJECT = 64 << 20
@@ -58,16 +70,6 @@ def read_kernel_callbacks(btf: Path) -> frozenset[str] | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _ObjectSection:
-    name: bytes
-    type: int
-    offset: int
-    size: int
-    link: int
-    info: int
-
-
 def object_callbacks(data: bytes) -> frozenset[str] | None:
     """The callbacks that a compiled scheduler sets. Pure.
 
@@ -82,7 +84,7 @@ def object_callbacks(data: bytes) -> frozenset[str] | None:
 
 def _object_callbacks(data: bytes) -> frozenset[str] | None:
     sections = _sections(data)
-    types = Btf(_content(data, next(each for each in sections if each.name == b".BTF")))
+    types = Btf(content(data, next(each for each in sections if each.name == b".BTF")))
     places = types.places_of(OPS)
     members: dict[int, dict[int, str]] = {}
     variables: dict[int, tuple[str, int]] = {}
@@ -114,56 +116,37 @@ def _object_callbacks(data: bytes) -> frozenset[str] | None:
     return frozenset.intersection(*found) if found else None
 
 
-def _sections(data: bytes) -> Sequence[_ObjectSection]:
-    if not data.startswith(_BEGINS) or data[16:20] != _KIND_AND_MACHINE:
-        raise ValueError("not a BPF object")
-    (headers_at,) = struct.unpack_from("<Q", data, 40)
-    size, count, names_index = struct.unpack_from("<HHH", data, 58)
-    if size != 64 or not 0 < count <= _MOST_SECTIONS:
-        raise ValueError("its headers are not as they should be")
-    if headers_at + size * count > len(data):
-        raise ValueError("cut off")
-    raw = [struct.unpack_from("<IIQQQQIIQQ", data, headers_at + size * n) for n in range(count)]
-    names = raw[names_index]
-    text = data[names[4] : names[4] + names[5]]
-    return [
-        _ObjectSection(
-            text[each[0] : text.index(b"\0", each[0])],
-            *(each[1], each[4], each[5], each[6], each[7]),
-        )
-        for each in raw
-    ]
+def _sections(data: bytes) -> tuple[ElfSection, ...]:
+    header = read_header(data)
+    if (header.kind, header.machine) != (_KIND, _MACHINE):
+        raise ElfError("not a BPF object")
+    if header.sections > _MOST_SECTIONS:
+        raise ElfError("it has too many sections")
+    return read_sections(data, header)
 
 
-def _content(data: bytes, section: _ObjectSection) -> bytes:
-    content = data[section.offset : section.offset + section.size]
-    if len(content) != section.size:
-        raise ValueError("cut off")
-    return content
-
-
-def _symbols(data: bytes, sections: Sequence[_ObjectSection], index: int) -> dict[str, int]:
+def _symbols(data: bytes, sections: tuple[ElfSection, ...], index: int) -> dict[str, int]:
     """Where each symbol of a section begins in it."""
-    table = next(each for each in sections if each.type == _SYMTAB)
-    text = _content(data, sections[table.link])
-    found: dict[str, int] = {}
-    for name, _, _, of, value, _ in struct.iter_unpack("<IBBHQQ", _content(data, table)):
-        if of == index and name:
-            found[text[name : text.index(b"\0", name)].decode("ascii", "replace")] = value
-    return found
+    table = next(each for each in sections if each.type == SYMBOLS)
+    strings = linked(data, sections, table)
+    return {
+        text_at(strings, each.name_at).decode("ascii", "replace"): each.value
+        for each in symbols(data, table)
+        if each.section == index and each.name_at
+    }
 
 
-def _relocated(data: bytes, sections: Sequence[_ObjectSection], index: int) -> frozenset[int]:
+def _relocated(data: bytes, sections: tuple[ElfSection, ...], index: int) -> frozenset[int]:
     """The offsets in a section that the loader fills with the address of a program."""
     return frozenset(
         offset
         for table in sections
-        if table.type == _REL and table.info == index
-        for offset, _ in struct.iter_unpack("<QQ", _content(data, table))
+        if table.type == RELOCATIONS and table.info == index
+        for offset, _ in struct.iter_unpack("<QQ", content(data, table))
     )
 
 
-def _objects_in(program: "mmap.mmap | bytes") -> Iterator[bytes]:
+def _objects_in(program: Buffer) -> Iterator[bytes]:
     """The BPF objects that are embedded in a program."""
     at = -1
     for _ in range(_MOST_OBJECTS):
@@ -173,16 +156,16 @@ def _objects_in(program: "mmap.mmap | bytes") -> Iterator[bytes]:
         if at < 0:
             return
         # The headers of its sections are at its end.
-        head = program[at : at + 64]
-        if len(head) < 64:
+        try:
+            header = read_header(program[at : at + 64])
+        except ElfError:
             return
-        (headers_at,) = struct.unpack_from("<Q", head, 40)
-        size, count = struct.unpack_from("<HH", head, 58)
-        if headers_at + size * count <= _LARGEST_OBJECT:
-            yield program[at : at + headers_at + size * count]
+        size = header.sections_at + header.section_bytes * header.sections
+        if size <= _LARGEST_OBJECT:
+            yield program[at : at + size]
 
 
-def program_callbacks(program: "mmap.mmap | bytes") -> frozenset[str] | None:
+def program_callbacks(program: Buffer) -> frozenset[str] | None:
     """The callbacks of the scheduler that a program carries; None if none can be read.
 
     If it carries several schedulers, only those that each of them sets.

@@ -16,17 +16,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bpf.common.elf_sections import (
+    DYNAMIC_SYMBOLS,
+    NOTES,
+    SYMBOLS,
+    Buffer,
+    ElfError,
+    ElfSection,
+    content,
+    linked,
+    read_header,
+    read_sections,
+    symbols,
+    unpack,
+)
 from process import Fault, FaultType, printable
 
 # Larger files are not read: the largest browsers have 500 MB.
 LARGEST_BYTES = 4 << 30
-MOST_SECTIONS = 65_536
 # Limits on places of one marker, which the compiler may have copied, and on functions of one name.
 MOST_PLACES = 64
 DEBUG_FILES = Path("/usr/lib/debug/.build-id")
-_SYMTAB, _NOTE, _DYNSYM = 2, 7, 11
 _FUNCTION = 2
 _LOAD, _EXECUTABLE = 1, 1
+# type, flags, offset, address, physical address, size in the file, …
+_SEGMENT = struct.Struct("<IIQQQQQQ")
 
 
 @dataclass(frozen=True)
@@ -39,16 +53,6 @@ class MarkerPlace:
     counter: int = 0
 
 
-@dataclass(frozen=True)
-class _Section:
-    name: str
-    type: int
-    address: int
-    offset: int
-    size: int
-    link: int
-
-
 class ElfProgram:
     """One executable or library. Use `opened`.
 
@@ -56,27 +60,20 @@ class ElfProgram:
         Fault: BAD_REQUEST, from every method: it is not such a file, or is damaged.
     """
 
-    def __init__(self, path: Path, data: "mmap.mmap | bytes") -> None:
+    def __init__(self, path: Path, data: Buffer) -> None:
         self._path = path
         self._data = data
-        if data[:6] != b"\x7fELF\x02\x01":
-            raise self._wrong("this is not a program of 64 bits, little-endian (ELF)")
-        (self._kind,) = self._unpack("<H", 16)
-        phoff, shoff = self._unpack("<QQ", 32)
-        phentsize, phnum, shentsize, shnum, shstrndx = self._unpack("<HHHHH", 54)
-        if phentsize != 56 or (shnum and shentsize != 64) or shnum > MOST_SECTIONS:
-            raise self._wrong("its headers are not as they should be")
-        # type, flags, offset, address, physical address, size in the file, …
-        self._segments = [self._unpack("<IIQQQQQQ", phoff + 56 * n) for n in range(phnum)]
-        raw = [self._unpack("<IIQQQQIIQQ", shoff + 64 * n) for n in range(shnum)]
-        names = raw[shstrndx] if shstrndx < len(raw) else None
-        self._sections = [
-            _Section(
-                self._text(names[4] + each[0], names[4] + names[5]) if names else "",
-                *(each[1], each[3], each[4], each[5], each[6]),
-            )
-            for each in raw
-        ]
+        try:
+            header = read_header(data)
+            if header.segments and header.segment_bytes != _SEGMENT.size:
+                raise ElfError("its headers are not as they should be")
+            self._segments = [
+                unpack(_SEGMENT, data, header.segments_at + _SEGMENT.size * number)
+                for number in range(header.segments)
+            ]
+            self._sections = read_sections(data, header)
+        except ElfError as error:
+            raise self._wrong(str(error)) from None
 
     def functions(self, name: str) -> list[MarkerPlace]:
         """Where the function begins.
@@ -85,7 +82,7 @@ class ElfProgram:
             Fault: NOT_FOUND with the nearest names, UNSUPPORTED for one whose return cannot be
                 observed safely.
         """
-        if any(each.name in (".gopclntab", ".note.go.buildid") for each in self._sections):
+        if any(each.name in (b".gopclntab", b".note.go.buildid") for each in self._sections):
             raise Fault(
                 FaultType.UNSUPPORTED,
                 "this program is written in Go",
@@ -124,14 +121,29 @@ class ElfProgram:
             raise self._wrong(f"it has {len(found)} places of the marker {name!r}")
         return found
 
+    def _tables(self) -> Iterator[tuple[ElfSection, bytes]]:
+        """Each table of symbols, and its strings."""
+        for table in self._sections:
+            if table.type in (SYMBOLS, DYNAMIC_SYMBOLS):
+                try:
+                    yield table, linked(self._data, self._sections, table)
+                except ElfError as error:
+                    raise self._wrong(str(error)) from None
+
+    def _functions(self, table: ElfSection) -> Iterator[tuple[int, int]]:
+        """Where the name of each function begins, and its address."""
+        try:
+            for each in symbols(self._data, table):
+                if each.type == _FUNCTION and each.section:
+                    yield each.name_at, each.value
+        except ElfError as error:
+            raise self._wrong(str(error)) from None
+
     def _addresses(self, name: str) -> set[int]:
         """All functions of this name, from all symbol tables."""
         wanted = name.encode() + b"\0"
         found: set[int] = set()
-        for table in self._sections:
-            if table.type not in (_SYMTAB, _DYNSYM) or table.link >= len(self._sections):
-                continue
-            strings = self._bytes(self._sections[table.link])
+        for table, strings in self._tables():
             # A name may be the end of a longer one: linkers share them.
             places: set[int] = set()
             at = strings.find(wanted)
@@ -140,42 +152,30 @@ class ElfProgram:
                 at = strings.find(wanted, at + 1)
             if places:
                 found |= {
-                    value
-                    for place, info, index, value in self._symbols(table)
-                    if place in places and info & 15 == _FUNCTION and index and value
+                    value for place, value in self._functions(table) if place in places and value
                 }
         return found
-
-    def _symbols(self, table: _Section) -> Iterator[tuple[int, int, int, int]]:
-        """The place of the name, the type, section and address of each."""
-        raw = self._bytes(table)
-        for name, info, _, index, value, _ in struct.iter_unpack(
-            "<IBBHQQ", raw[: len(raw) // 24 * 24]
-        ):
-            yield name, info, index, value
 
     def _names(self) -> list[str]:
         """Functions, for a message; only some if there are many."""
         found: set[str] = set()
-        for table in self._sections:
-            if table.type not in (_SYMTAB, _DYNSYM) or table.link >= len(self._sections):
-                continue
-            strings = self._bytes(self._sections[table.link])
-            for place, info, index, _ in self._symbols(table):
-                if info & 15 == _FUNCTION and index and len(found) < 20_000:
-                    end = strings.find(b"\0", place, place + 200)
-                    found.add(strings[place : max(end, place)].decode("utf-8", "replace"))
+        for table, strings in self._tables():
+            for place, _ in self._functions(table):
+                if len(found) >= 20_000:
+                    break
+                end = strings.find(b"\0", place, place + 200)
+                found.add(strings[place : max(end, place)].decode("utf-8", "replace"))
         return sorted(found - {""})
 
     def _notes(self) -> Iterator[tuple[str, int, int]]:
         """Each marker: `provider:name`, its address, and its semaphore's (0: none)."""
         base_now = next(
-            (each.address for each in self._sections if each.name == ".stapsdt.base"), 0
+            (each.address for each in self._sections if each.name == b".stapsdt.base"), 0
         )
         for section in self._sections:
-            if section.type != _NOTE or section.name != ".note.stapsdt":
+            if section.type != NOTES or section.name != b".note.stapsdt":
                 continue
-            raw = self._bytes(section)
+            raw = self._content(section)
             at = 0
             while at + 12 <= len(raw):
                 name_size, size, kind = struct.unpack_from("<III", raw, at)
@@ -198,30 +198,24 @@ class ElfProgram:
                 continue
             if executable and not flags & _EXECUTABLE:
                 continue
-            return int(address - begin + offset)
+            if address - begin + offset < len(self._data):
+                return address - begin + offset
         raise self._wrong("an address in it is not in what is loaded of it")
 
     def _debug_file(self) -> Path | None:
         """The file that Debian's `…-dbgsym` installs for it, by its build id."""
         for section in self._sections:
-            if section.name == ".note.gnu.build-id" and section.size <= 256:
-                id_ = self._bytes(section)[16:].hex()
+            if section.name == b".note.gnu.build-id" and section.size <= 256:
+                id_ = self._content(section)[16:].hex()
                 path = DEBUG_FILES / id_[:2] / f"{id_[2:]}.debug"
                 return path if len(id_) > 4 and path.is_file() else None
         return None
 
-    def _unpack(self, format_: str, at: int) -> tuple[int, ...]:
+    def _content(self, section: ElfSection) -> bytes:
         try:
-            return struct.unpack_from(format_, self._data, at)
-        except struct.error:
-            raise self._wrong("it is cut off") from None
-
-    def _bytes(self, section: _Section) -> bytes:
-        return bytes(self._data[section.offset : section.offset + section.size])
-
-    def _text(self, begin: int, limit: int) -> str:
-        end = self._data.find(b"\0", begin, min(limit, begin + 200))
-        return bytes(self._data[begin : max(end, begin)]).decode("utf-8", "replace")
+            return content(self._data, section)
+        except ElfError as error:
+            raise self._wrong(str(error)) from None
 
     def _wrong(self, why: str) -> Fault:
         return Fault(
