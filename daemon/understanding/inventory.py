@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The processes of a workload, from /proc, and the machine's hardware, from /sys.
+"""The processes of a workload, from /proc.
 
 Processes come and go meanwhile: one that vanishes is skipped. All their own text is hostile, and
 leaves here cut and escaped, without parts that look like secrets.
@@ -17,7 +17,6 @@ from daemon.api.models import ProcessView
 from daemon.understanding.secrets import shown
 
 PROC = Path("/proc")
-CPUS = Path("/sys/devices/system/cpu")
 # How much is shown of one process, characters.
 NAME_LIMIT = 64
 COMMAND_LIMIT = 300
@@ -59,20 +58,6 @@ def names_of(workload_ids: Iterable[str]) -> dict[str, list[str]]:
                 name = (PROC / str(pid) / "comm").read_bytes().removesuffix(b"\n")
                 names[readable(name)] = None
     return {id: list(names) for id, names in found.items()}
-
-
-def last_level_caches(cpus: Path = CPUS) -> int:
-    """How many last-level caches the machine has; 0 if the kernel does not say."""
-    found: dict[str, tuple[int, str]] = {}
-    for index in cpus.glob("cpu[0-9]*/cache/index[0-9]*"):
-        try:
-            level = int((index / "level").read_text())
-            shared = (index / "shared_cpu_list").read_text().strip()
-        except (OSError, ValueError):
-            continue
-        cpu = index.parent.parent.name
-        found[cpu] = max(found.get(cpu, (0, "")), (level, shared))
-    return len(set(found.values()))
 
 
 def _view(pid: int) -> ProcessView | None:

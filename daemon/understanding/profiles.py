@@ -10,8 +10,8 @@ from daemon.api.models import Degradation, ProfileView, SignalPoint
 from daemon.decide.jobs import Jobs
 from daemon.decide.objective import Declared
 from daemon.signals.watch import Watch
-from daemon.understanding.inventory import last_level_caches
 from daemon.understanding.profile import NOTHING, Besides, profile_of
+from scheduler_library.topology_here import topology_here
 
 if TYPE_CHECKING:
     from daemon.understanding.programs import KnownProgram, Programs
@@ -37,7 +37,6 @@ class Profiles:
         self._jobs = jobs
         self._degraded = degraded
         self._programs: Programs | None = None
-        self._caches = last_level_caches()
 
     def profile(self, id: str) -> ProfileView:
         """A workload's tags, from its last minutes and other knowledge about it."""
@@ -62,7 +61,7 @@ class Profiles:
             self._watch.observation,
             machine_cpus=line.machine.cpus if line else (os.cpu_count() or 1),
             machine_utilisation=line.machine.utilisation if line else 0.0,
-            machine_caches=self._caches,
+            machine_caches=len(topology_here().llcs),
             finished=self._jobs.finished(id, time.time()),
             besides=besides,
         )
