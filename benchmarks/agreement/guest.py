@@ -38,7 +38,7 @@ def say(line: dict[str, object]) -> None:
 def with_cgroups() -> None:
     """Mount the tree of cgroups; a guest without systemd has none."""
     if not (CGROUPS / "cgroup.procs").exists():
-        run(["mount", "-t", "cgroup2", "cgroup2", CGROUPS])
+        run(["mount", "-t", "cgroup2", "cgroup2", CGROUPS], timeout=30)
 
 
 @contextlib.contextmanager
