@@ -22,6 +22,7 @@ from lab.kernel_types import kernel_types
 from lab.machine import Port
 from lab.recipe import recipe_for
 from lab.root import ensure
+from lab.topology import Topology
 from lab.tree import copy_files, files_of, project_root
 from lab.vm import run_in_lab
 from process import Fault, FaultType, Fixed, fault_of, printable
@@ -144,7 +145,15 @@ def prune(tree: Tree = None) -> None:
 @app.command(context_settings=PASS_ON)
 def run(
     command: Command,
-    cpus: Annotated[int, typer.Option(min=1, help="Guest CPUs.")] = 2,
+    cpus: Annotated[int | None, typer.Option(min=1, help="Guest CPUs; default: 2.")] = None,
+    topology: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NxLxCxT",
+            help="Memory nodes, last-level caches in each, cores in each of those, threads of a "
+            "core; for example 2x2x2x2.",
+        ),
+    ] = None,
     memory: Annotated[str, typer.Option(help="Guest memory, such as 2G.")] = "2G",
     systemd: Annotated[bool, typer.Option(help="Boot systemd as PID 1 first.")] = False,
     timeout: Annotated[
@@ -163,6 +172,9 @@ def run(
     timing: Annotated[bool, typer.Option(help="Print the times on standard error.")] = False,
 ) -> None:
     """Boot the guest, run a command in it as root, exit with its status."""
+    if cpus is not None and topology is not None:
+        raise typer.BadParameter("give --cpus or --topology")
+    arranged = Topology.parse(topology) if topology is not None else cpus or 2
     if out is not None:
         # Check before the minutes of work instead of after them.
         out.mkdir(parents=True, exist_ok=True)
@@ -174,7 +186,7 @@ def run(
 
     result = run_in_lab(
         command,
-        cpus=cpus,
+        cpus=arranged,
         memory=memory,
         systemd=systemd,
         timeout=RUN_S if timeout is None else Fixed(timeout),

@@ -13,6 +13,7 @@ from pathlib import Path
 from lab import initramfs
 from lab.cache import Root
 from lab.chroot import entering
+from lab.topology import Topology
 from process import Fault, FaultType, Fixed, Limit
 from process.run import tail
 from process.stream import Reader, stream
@@ -70,12 +71,15 @@ class Port(StrEnum):
 
 @dataclass(frozen=True)
 class LabMachine:
-    """What to boot. `memory` in QEMU's format (`2G`); `disks` are never written to."""
+    """What to boot. `memory` in QEMU's format (`2G`); `disks` are never written to.
+
+    `cpus` that are just a number are all alike, and nothing is said of what they share.
+    """
 
     root: Root
     accelerator: Accelerator
     mode: Mode
-    cpus: int = 2
+    cpus: int | Topology = 2
     memory: str = "2G"
     disks: tuple[Path, ...] = ()
     # Shell script that runs the command; None for a probe.
@@ -85,6 +89,11 @@ class LabMachine:
     kernel_arguments: tuple[str, ...] = ()
     # Files for the guest's /run/lab/files, by name.
     files: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many CPUs it has."""
+        return self.cpus.cpus if isinstance(self.cpus, Topology) else self.cpus
 
 
 # Paths inside QEMU's own root: its inputs, and its scratch space for the throw-away layers over the
@@ -141,8 +150,7 @@ def _emulator(machine: LabMachine, ports: Mapping[Port | None, int]) -> list[str
         # A network filter has such a timer, on a network without a peer.
         words += ["-netdev", "hubport,id=turns,hubid=0"]
         words += ["-object", f"filter-buffer,id=timer,netdev=turns,interval={TIMER_US}"]
-    words += ["-cpu", "host" if accelerated else "max"]
-    words += ["-smp", str(machine.cpus), "-m", machine.memory]
+    words += _cpus(machine)
     words += ["-kernel", KERNEL, "-initrd", INITRD]
     words += ["-append", " ".join(kernel_line)]
     words += ["-device", "virtio-serial-pci"]
@@ -172,6 +180,16 @@ def _disk_names(machine: LabMachine) -> str:
     if machine.root.other:
         return " ".join(f"nvme0n{number + 1}" for number in range(len(machine.disks)))
     return " ".join(f"vd{chr(ord('a') + number)}" for number in range(len(machine.disks)))
+
+
+def _cpus(machine: LabMachine) -> list[str]:
+    model = "host" if machine.accelerator is Accelerator.KVM else "max"
+    if not isinstance(machine.cpus, Topology):
+        return ["-cpu", model, "-smp", str(machine.cpus), "-m", machine.memory]
+    if model == "max":
+        # As QEMU's own CPU, which is an AMD one, it does not say what shares a cache.
+        model = "max,vendor=GenuineIntel"
+    return ["-cpu", model, *machine.cpus.words(machine.memory)]
 
 
 def initramfs_for(machine: LabMachine) -> bytes:

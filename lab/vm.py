@@ -15,6 +15,7 @@ from lab.cache import Progress
 from lab.machine import Accelerator, End, LabMachine, Mode, Port, boot, failure
 from lab.recipe import recipe_for
 from lab.root import ensure
+from lab.topology import Topology
 from lab.tree import disk, project_root
 from process import Fault, FaultType, Fixed, measure
 from process.run import tail
@@ -26,6 +27,8 @@ OUTPUT_LINES = 20
 BOOT_S = {Mode.PLAIN: 60.0, Mode.SYSTEMD: 150.0}
 # The factor by which one thread takes longer, on a crowded machine.
 BOOT_COUNTED = 3.0
+# An emulated CPU costs the host's two their time from the first moment on.
+BOOT_CPUS = 4
 BOOT_ATTEMPTS = 3
 
 # Gets the port (`Port.STDOUT` or `Port.STDERR`) and the bytes, as the command writes them.
@@ -58,7 +61,7 @@ class LabResult:
 def run_in_lab(
     cmd: Sequence[str],
     *,
-    cpus: int = 2,
+    cpus: int | Topology = 2,
     memory: str = "2G",
     systemd: bool = False,
     timeout: float | Fixed = 600.0,
@@ -75,7 +78,7 @@ def run_in_lab(
 
     Args:
         cmd: program and arguments, in the guest.
-        cpus: guest CPUs.
+        cpus: guest CPUs, alike or in a topology.
         memory: guest memory in QEMU's format, such as `2G`.
         systemd: run real systemd as PID 1, and the command once multi-user.target is up.
         timeout: seconds from the start of the machine to its end (if it came up); longer if this
@@ -170,6 +173,7 @@ def _boot_for_certain(
     boot_timeout = BOOT_S[machine.mode]
     if machine.accelerator is Accelerator.COUNTED:
         boot_timeout *= BOOT_COUNTED
+    boot_timeout *= max(1, machine.count / BOOT_CPUS)
     end = boot(machine, timeout=timeout, boot_timeout=boot_timeout, outputs=outputs)
     for _ in range(BOOT_ATTEMPTS - 1):
         if not end.never_came_up:
