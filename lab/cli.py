@@ -22,7 +22,7 @@ from lab.kernel_types import kernel_types
 from lab.machine import Port
 from lab.recipe import recipe_for
 from lab.root import ensure
-from lab.topology import Topology
+from lab.topology import GuestTopology
 from lab.tree import copy_files, files_of, project_root
 from lab.vm import run_in_lab
 from process import Fault, FaultType, Fixed, fault_of, printable
@@ -174,7 +174,7 @@ def run(
     """Boot the guest, run a command in it as root, exit with its status."""
     if cpus is not None and topology is not None:
         raise typer.BadParameter("give --cpus or --topology")
-    arranged = Topology.parse(topology) if topology is not None else cpus or 2
+    arranged = GuestTopology.parse(topology) if topology is not None else cpus or 2
     if out is not None:
         # Check before the minutes of work instead of after them.
         out.mkdir(parents=True, exist_ok=True)

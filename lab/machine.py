@@ -13,7 +13,7 @@ from pathlib import Path
 from lab import initramfs
 from lab.cache import Root
 from lab.chroot import entering
-from lab.topology import Topology
+from lab.topology import GuestTopology
 from process import Fault, FaultType, Fixed, Limit
 from process.run import tail
 from process.stream import Reader, stream
@@ -79,7 +79,7 @@ class LabMachine:
     root: Root
     accelerator: Accelerator
     mode: Mode
-    cpus: int | Topology = 2
+    cpus: int | GuestTopology = 2
     memory: str = "2G"
     disks: tuple[Path, ...] = ()
     # Shell script that runs the command; None for a probe.
@@ -93,7 +93,7 @@ class LabMachine:
     @property
     def count(self) -> int:
         """How many CPUs it has."""
-        return self.cpus.cpus if isinstance(self.cpus, Topology) else self.cpus
+        return self.cpus.cpus if isinstance(self.cpus, GuestTopology) else self.cpus
 
 
 # Paths inside QEMU's own root: its inputs, and its scratch space for the throw-away layers over the
@@ -184,7 +184,7 @@ def _disk_names(machine: LabMachine) -> str:
 
 def _cpus(machine: LabMachine) -> list[str]:
     model = "host" if machine.accelerator is Accelerator.KVM else "max"
-    if not isinstance(machine.cpus, Topology):
+    if not isinstance(machine.cpus, GuestTopology):
         return ["-cpu", model, "-smp", str(machine.cpus), "-m", machine.memory]
     if model == "max":
         # As QEMU's own CPU, which is an AMD one, it does not say what shares a cache.

@@ -12,7 +12,7 @@ MOST_CPUS = 255
 
 
 @dataclass(frozen=True)
-class Topology:
+class GuestTopology:
     """Memory nodes, the last-level caches in each, cores that share one, and threads of a core.
 
     CPUs are numbered along it: the threads of a core are neighbours, then the cores of a cache.
@@ -31,7 +31,7 @@ class Topology:
         return self.nodes * self.caches * self.cores * self.threads
 
     @classmethod
-    def parse(cls, text: str) -> "Topology":
+    def parse(cls, text: str) -> "GuestTopology":
         """From `2x2x2x2`: nodes, caches in each, cores in each of those, threads of a core.
 
         Raises:

@@ -15,7 +15,7 @@ from lab.cache import Progress
 from lab.machine import Accelerator, End, LabMachine, Mode, Port, boot, failure
 from lab.recipe import recipe_for
 from lab.root import ensure
-from lab.topology import Topology
+from lab.topology import GuestTopology
 from lab.tree import disk, project_root
 from process import Fault, FaultType, Fixed, measure
 from process.run import tail
@@ -61,7 +61,7 @@ class LabResult:
 def run_in_lab(
     cmd: Sequence[str],
     *,
-    cpus: int | Topology = 2,
+    cpus: int | GuestTopology = 2,
     memory: str = "2G",
     systemd: bool = False,
     timeout: float | Fixed = 600.0,

@@ -3,14 +3,14 @@
 
 import pytest
 
-from lab.topology import Topology
+from lab.topology import GuestTopology
 from process import Fault, FaultType
 
 
 def test_a_topology_is_read_from_its_four_numbers() -> None:
     """Nodes, caches, cores and threads, in this order; their product is the number of CPUs."""
-    found = Topology.parse("2x4x3x1")
-    assert found == Topology(nodes=2, caches=4, cores=3, threads=1)
+    found = GuestTopology.parse("2x4x3x1")
+    assert found == GuestTopology(nodes=2, caches=4, cores=3, threads=1)
     assert found.cpus == 24
 
 
@@ -18,14 +18,14 @@ def test_a_topology_is_read_from_its_four_numbers() -> None:
 def test_anything_else_is_refused_with_an_example(text: str) -> None:
     """Too few or too many numbers, nothing of something, or more CPUs than QEMU boots."""
     with pytest.raises(Fault) as caught:
-        Topology.parse(text)
+        GuestTopology.parse(text)
     assert caught.value.type is FaultType.BAD_REQUEST
     assert "2x2x2x2" in caught.value.hint
 
 
 def test_each_node_has_its_part_of_cpus_and_memory() -> None:
     """QEMU gets the arrangement, and the nodes with their CPUs."""
-    words = " ".join(Topology(2, 2, 2, 2).words("2G"))
+    words = " ".join(GuestTopology(2, 2, 2, 2).words("2G"))
     assert "-smp 16,sockets=4,cores=2,threads=2 -m 2048M" in words
     assert "memory-backend-ram,id=node0,size=1024M" in words
     assert "-numa node,nodeid=0,memdev=node0,cpus=0-7" in words
@@ -35,5 +35,5 @@ def test_each_node_has_its_part_of_cpus_and_memory() -> None:
 def test_memory_without_a_unit_is_refused() -> None:
     """An amount that QEMU would take for something else is not passed on."""
     with pytest.raises(Fault) as caught:
-        Topology(2, 1, 1, 1).words("2048")
+        GuestTopology(2, 1, 1, 1).words("2048")
     assert "512M" in caught.value.hint
