@@ -20,6 +20,7 @@ from typing import Any
 from benchmarks import (
     agent_cost,
     cgroups_delay,
+    cost_curve,
     emergency,
     emergency_native,
     kept_is_wanted,
@@ -45,12 +46,14 @@ from process import Fault, measure, run
 LIMIT_S = 7200.0
 AGREEMENT = "agreement"
 KEPT_IS_WANTED = "kept_is_wanted"
+COST_CURVE = "cost_curve"
 # These run schbench, if it is installed.
 WITH_SCHBENCH = {KEPT_IS_WANTED, "own_numbers"}
 # These need nothing of the kernel, so they run on the host: emulation would measure the emulator.
 ON_THE_HOST = {
     "cgroups_delay": cgroups_delay.measure,
     "simulator_speed": simulator_speed.measure,
+    COST_CURVE: cost_curve.measure,
     "policy_steps_native": policy_steps_native.measure,
     "emergency_native": emergency_native.measure,
     "learning": learning.measure,
@@ -263,6 +266,13 @@ def main() -> int:
     if KEPT_IS_WANTED in collected.results:
         found = kept_is_wanted.last_line(collected.results[KEPT_IS_WANTED]["scenes"])
         sys.stdout.write(f"\n{found}\n")
+    if COST_CURVE in collected.results:
+        curve = collected.results[COST_CURVE]
+        sys.stdout.write(f"\n{cost_curve.report(curve)}\n")
+        try:
+            cost_curve.draw(curve, project_root() / "docs" / "cost_curve.svg")
+        except Fault as fault:
+            say(fault.report())
     if options.json:
         figures = {"about": about, "results": collected.results, "faults": collected.faults}
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

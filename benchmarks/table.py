@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks import cost_curve
 from benchmarks.signals_overhead.run import summary
 
 # The goals, which were set before anything was measured.
@@ -29,6 +30,8 @@ REQUESTS, P99 = 2.0, 0.4
 FIRST_TOKENS = 3000
 # From a new line of policy to a loaded scheduler.
 LINE_S = 1.0
+# What a switch costs on 512 CPUs, to 8.
+GROWTH = 1.3
 TITLES = {"hackbench": "hackbench", "pipe": "`perf bench sched pipe`"}
 
 MET = "met"
@@ -72,6 +75,8 @@ def rows(results: Results) -> list[Row]:
         found += _simulator(results["simulator_speed"])
     if "cgroups_delay" in results:
         found += _cgroups_delay(results["cgroups_delay"])
+    if "cost_curve" in results:
+        found += _curve(results["cost_curve"])
     if "load_times" in results:
         found += _times(results["load_times"])
     if "emergency" in results:
@@ -116,6 +121,37 @@ def _mcp(result: Mapping[str, Any]) -> list[Row]:
             f"{result['tokens']['(instructions)']} tokens",
         ),
     ]
+
+
+# These are there to be compared with.
+NOT_OURS = (cost_curve.GLOBAL, cost_curve.DEFAULT)
+
+
+def _curve(result: Mapping[str, Any]) -> list[Row]:
+    found: list[Row] = []
+    for name in result["growth"][cost_curve.PARTLY]:
+        ours = name not in NOT_OURS
+        grown = {called: ratios[name] for called, ratios in result["growth"].items()}
+        costs = "; ".join(
+            f"x{ratio:.2f} {called} ({' to '.join(_costs(result['curves'][called][name]))} ns)"
+            for called, ratio in grown.items()
+        )
+        found.append(
+            Row(
+                f"simulated cost of a switch on {cost_curve.LARGE} CPUs, to that on "
+                f"{cost_curve.SMALL}, {f'`{name}`' if ours else name}",
+                f"at most x{GROWTH:g}" if ours else "",
+                costs,
+                verdict(max(grown.values()), GROWTH) if ours else "",
+            )
+        )
+    return found
+
+
+def _costs(points: Sequence[Mapping[str, float]]) -> list[str]:
+    """On the large machine, and on the small one."""
+    by_size = {each["cpus"]: f"{each['ns']:.0f}" for each in points}
+    return [by_size[cost_curve.LARGE], by_size[cost_curve.SMALL]]
 
 
 # Tokens in, for an episode whose first idea is kept.

@@ -240,7 +240,7 @@ def simulate(
         ),
     ] = "",
     cpus: Annotated[
-        int, typer.Option(min=0, max=256, help="CPUs; 0: as recorded, and 4 for the stress set.")
+        int, typer.Option(min=0, max=512, help="CPUs; 0: as recorded, and 4 for the stress set.")
     ] = 0,
     seed: Annotated[
         int, typer.Option(min=0, help=("Random seed; equal seeds give equal results."))

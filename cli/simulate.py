@@ -24,7 +24,7 @@ from process import Fault, FaultType, first_problem, require_writable, run
 from process.run import Completed
 
 # The simulator's limit, for a policy whose machine is not known yet.
-MOST_CPUS = 256
+MOST_CPUS = 512
 # This kernel's types, and the newest types that the simulator supports (7.3).
 KERNEL_TYPES = Path("/sys/kernel/btf/vmlinux")
 NEWEST_TYPE = b"\0scx_enable_args\0"

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
 from bpf.build import cache
@@ -71,17 +72,41 @@ _CANDIDATE_FLAGS = (
     "-fno-caret-diagnostics",
     "-ferror-limit=20",
 )
-# Address checks in both, since they share memory; checks of undefined behaviour only in the
-# candidate. The engine calls callbacks through one type for all; division by zero is caught either
-# way.
-_SANITIZED_ENGINE = ("-fsanitize=address", "-fno-omit-frame-pointer")
-_SANITIZED_CANDIDATE = (
-    "-fsanitize=address,undefined",
-    "-fno-sanitize=function,integer-divide-by-zero,alignment,vptr",
-    "-fno-omit-frame-pointer",
-    # The engine provides these.
-    "-fno-sanitize-link-runtime",
-)
+
+
+class Variant(StrEnum):
+    """What else is built in: nothing, the sanitizers, or the count of shared cache lines."""
+
+    PLAIN = "plain"
+    SANITIZED = "sanitized"
+    LINES = "lines"
+
+
+_ENGINE_VARIANTS = {
+    Variant.PLAIN: (),
+    # Address checks in both, since they share memory; checks of undefined behaviour only in the
+    # candidate. The engine calls callbacks through one type for all; division by zero is caught
+    # either way.
+    Variant.SANITIZED: ("-fsanitize=address", "-fno-omit-frame-pointer"),
+    Variant.LINES: ("-DCOUNTS_LINES",),
+}
+_CANDIDATE_VARIANTS = {
+    Variant.PLAIN: (),
+    Variant.SANITIZED: (
+        "-fsanitize=address,undefined",
+        "-fno-sanitize=function,integer-divide-by-zero,alignment,vptr",
+        "-fno-omit-frame-pointer",
+        # The engine provides these.
+        "-fno-sanitize-link-runtime",
+    ),
+    # Only its calls for each load and store, which the engine provides (engine/lines.c).
+    Variant.LINES: (
+        "-fsanitize=thread",
+        "-mllvm",
+        "-tsan-instrument-func-entry-exit=0",
+        "-fno-sanitize-link-runtime",
+    ),
+}
 # The newest of the types that the engine uses (7.3).
 _NEWEST_TYPE = b"struct scx_enable_args {"
 _UNDECLARED = re.compile(r"call to undeclared (?:library )?function '(\w+)'")
@@ -98,7 +123,7 @@ class Engine:
     shim: Path
     kit: Kit
     types: Path
-    sanitized: bool
+    variant: Variant
 
 
 @dataclass(frozen=True)
@@ -137,12 +162,12 @@ def _sources() -> list[tuple[str, bytes]]:
 
 
 def engine_for(
-    btf: Path = BTF, *, cache_folder: Path | None = None, sanitize: bool = False
+    btf: Path = BTF, *, cache_folder: Path | None = None, variant: Variant = Variant.PLAIN
 ) -> Engine:
     """The engine, compiled unless it is in the cache.
 
-    It reads and writes the kernel's own struct task_struct, so there is one for each kernel. With
-    `sanitize` it checks memory accesses, its own and those of a candidate built the same way.
+    It reads and writes the kernel's own struct task_struct, so there is one for each kernel. It
+    runs candidates of the same variant.
 
     Raises:
         Fault: MISSING_TOOL, UNSUPPORTED without BTF or with an older kernel's, STATE, CHILD_FAILED.
@@ -150,10 +175,10 @@ def engine_for(
     clang = find_clang()
     kit = kit_for(clang, btf, cache_folder)
     sources = _sources()
-    flags = (*_KERNEL_FLAGS, *(_SANITIZED_ENGINE if sanitize else ()))
+    flags = (*_KERNEL_FLAGS, *_ENGINE_VARIANTS[variant])
     key = digest(kit.key, *flags, *(part for pair in sources for part in pair))
     folder = cache.folder(cache_folder) / "simulators" / key
-    made = Engine(folder / "simulate", folder / "shim", kit, folder / "types.pch", sanitize)
+    made = Engine(folder / "simulate", folder / "shim", kit, folder / "types.pch", variant)
     if not (folder / "done").is_file():
         cache.make(folder)
         with (folder / "lock").open("w") as lock:
@@ -226,7 +251,7 @@ def build_native(
     headers: Sequence[Path] = (),
     btf: Path = BTF,
     cache_folder: Path | None = None,
-    sanitize: bool = False,
+    variant: Variant = Variant.PLAIN,
 ) -> NativeBuild:
     """Compile one scheduler for the simulator.
 
@@ -235,8 +260,7 @@ def build_native(
         out_dir: gets `NAME.so`; made if it does not exist.
         name: file name for messages and the library; default: the source's.
         headers: files that the source includes by name from its own folder.
-        sanitize: with the address and undefined-behaviour sanitizers; for `simulate` with the same
-            option.
+        variant: for `simulate` with the same one.
 
     Raises:
         Fault: TOO_LARGE, BAD_NAME, NOT_FOUND, MISSING_TOOL, UNSUPPORTED without BTF, STATE,
@@ -245,7 +269,7 @@ def build_native(
     start = time.monotonic()
     name = name_of(source, name)
     files = files_of(source, name, headers)
-    engine = engine_for(btf, cache_folder=cache_folder, sanitize=sanitize)
+    engine = engine_for(btf, cache_folder=cache_folder, variant=variant)
     done = _compile(engine, name, files)
     diagnostics, missing = _explain(parse(done.said, known=known_names()))
     library = None
@@ -281,7 +305,7 @@ def _words(engine: Engine) -> list[str | Path]:
     return [
         find_clang().path,
         *_CANDIDATE_FLAGS,
-        *(_SANITIZED_CANDIDATE if engine.sanitized else ()),
+        *_CANDIDATE_VARIANTS[engine.variant],
         *(each for each in kit.flags if each.startswith("-D__TARGET_ARCH_")),
         f"-I{engine.shim}",
         f"-I{kit.folder}/include",

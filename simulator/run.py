@@ -24,7 +24,7 @@ from process import (
 )
 from process.run import tail
 from process.sandbox import hand_out
-from simulator.build import engine_for
+from simulator.build import Variant, engine_for
 from simulator.scenario import Scenario
 
 # The place of a candidate's crash, in the engine's messages.
@@ -180,6 +180,56 @@ class CgroupFigures(_Figures):
     throttled_periods: int = 0
 
 
+class SharingCosts(_Figures):
+    """What the work of scheduling cost by the model of engine/lines.c, in total.
+
+    `ns` is everything: 1 for each load and store, what lines took that came from another core of
+    the last-level cache (`near_ns`) or from another one (`far_ns`; so many `shared_loads` and
+    `shared_stores`), how long locks were held apart from that (`held_ns`), and waiting for locks
+    and for lines that others were getting.
+    """
+
+    ns: int
+    loads: int
+    stores: int
+    locks: int
+    shared_loads: int
+    shared_stores: int
+    near_ns: int
+    far_ns: int
+    held_ns: int
+    lock_wait_ns: int
+    line_wait_ns: int
+
+
+class SharedPlace(_Figures):
+    """A variable, map or line of the kernel (in brackets) that CPUs share, by the code's place.
+
+    `offset` is that within the variable or the element, bytes. `place` is " at FILE:LINE", or empty
+    where the kernel does it. `ns` includes `wait_ns`.
+    """
+
+    name: str
+    offset: int
+    place: str
+    lock: bool
+    shared_loads: int
+    shared_stores: int
+    ns: int
+    wait_ns: int
+
+
+class SharingFigures(_Figures):
+    """Costs of wakeups, and of all the rest, from `from_ns` on; and where most come from."""
+
+    from_ns: int
+    wakeups: int
+    switches: int
+    in_wakeups: SharingCosts
+    elsewhere: SharingCosts
+    sites: tuple[SharedPlace, ...]
+
+
 class SimulationFigures(_Figures):
     """The whole machine's figures, and each group's in the order of the scenario.
 
@@ -187,6 +237,8 @@ class SimulationFigures(_Figures):
 
     `exiting_not_found`: how often a candidate that wants exiting tasks (SCX_OPS_ENQ_EXITING) looked
     for one by its pid, which no longer leads to it.
+
+    `sharing` is there if the engine counted cache lines (Variant.LINES).
 
     `forks_refused`: how many tasks the candidate refused. `trace_cut_ns`: the trace ends there
     because it was too large; None if it is complete.
@@ -207,6 +259,7 @@ class SimulationFigures(_Figures):
     ejection: Ejection | None
     groups: tuple[GroupFigures, ...]
     cgroups: tuple[CgroupFigures, ...] = ()
+    sharing: SharingFigures | None = None
 
     def group(self, name: str) -> GroupFigures:
         return next(each for each in self.groups if each.name == name)
@@ -235,15 +288,15 @@ def simulate(
     btf: Path = BTF,
     cache_folder: Path | None = None,
     perfetto: Path | None = None,
-    sanitize: bool = False,
+    variant: Variant = Variant.PLAIN,
     limit_s: float = RUN_LIMIT_S,
 ) -> SimulationFigures:
     """Run a candidate, or the model of the kernel's own scheduler if it is None.
 
     Args:
         perfetto: file for a timeline for ui.perfetto.dev.
-        sanitize: end the candidate at its first bad access; its library must be built with the same
-            option.
+        variant: of the engine; the candidate's library must be of the same one. SANITIZED ends the
+            candidate at its first bad access, LINES adds `sharing` to the figures.
         limit_s: wall time after which the simulation is given up.
 
     Raises:
@@ -258,7 +311,7 @@ def simulate(
                 btf=btf,
                 cache_folder=cache_folder,
                 perfetto=perfetto,
-                sanitize=sanitize,
+                variant=variant,
                 limit_s=limit_s,
             )
         )
@@ -303,7 +356,7 @@ def run_engine(
     btf: Path = BTF,
     cache_folder: Path | None = None,
     perfetto: Path | None = None,
-    sanitize: bool = False,
+    variant: Variant = Variant.PLAIN,
     limit_s: float = RUN_LIMIT_S,
 ) -> bytes:
     """Like `simulate`, but returns the engine's own JSON: the same bytes for the same seed."""
@@ -316,7 +369,7 @@ def run_engine(
                 f"{name}={value} cannot be set",
                 hint="a variable of the scheduler and an integer, true or false",
             )
-    engine = engine_for(btf, cache_folder=cache_folder, sanitize=sanitize)
+    engine = engine_for(btf, cache_folder=cache_folder, variant=variant)
     with tempfile.TemporaryDirectory(prefix="schedpilot-simulate-") as place:
         work = Path(place)
         files = {"scenario": text.encode()}
@@ -341,7 +394,7 @@ def run_engine(
             write=(work / "trace",) if perfetto else (),
             cwd=work,
             # Sanitizers map terabytes that they never touch.
-            limits=replace(_LIMITS, memory=0) if sanitize else _LIMITS,
+            limits=replace(_LIMITS, memory=0) if variant is Variant.SANITIZED else _LIMITS,
         )
         done = sandboxed(words, box, timeout=limit_s)
         if done.status != 0:
@@ -355,20 +408,26 @@ def run_engine(
             )
         if perfetto:
             write_output(perfetto, (work / "trace").read_bytes(), "the Perfetto trace")
-        return _ADDRESS.sub(lambda found: _line_of(work, found), done.stdout)
+        lines = _lines_of(work, sorted(set(_ADDRESS.findall(done.stdout))))
+        return _ADDRESS.sub(lambda found: lines.get(found[1], b""), done.stdout)
 
 
-def _line_of(work: Path, found: re.Match[bytes]) -> bytes:
-    """The source line of a place in the library, for the end of a message."""
+def _lines_of(work: Path, places: list[bytes]) -> dict[bytes, bytes]:
+    """The source lines of places in the library, for the ends of messages; of those with one."""
+    if not places:
+        return {}
     box = Sandbox(read=(work,), cwd=work, limits=_LIMITS)
+    words = ["addr2line", "-s", "-e", "candidate.so", *(place.decode() for place in places)]
     try:
-        done = sandboxed(
-            ["addr2line", "-s", "-e", "candidate.so", found[1].decode()], box, timeout=20
-        )
-    except Fault:  # no binutils: the message stays without it
-        return b""
-    place = done.text.partition(" (")[0].strip()
-    return f" at {place}".encode() if re.fullmatch(r"[\w.-]+:\d+", place) else b""
+        done = sandboxed(words, box, timeout=20)
+    except Fault:  # no binutils: the messages stay without them
+        return {}
+    found = [line.partition(" (")[0].strip() for line in done.text.splitlines()]
+    return {
+        place: f" at {line}".encode()
+        for place, line in zip(places, found, strict=False)
+        if re.fullmatch(r"[\w.-]+:\d+", line)
+    }
 
 
 def _why(status: int, said: str) -> str:
@@ -386,6 +445,9 @@ __all__ = [
     "GroupFigures",
     "Lengths",
     "NativeScheduler",
+    "SharedPlace",
+    "SharingCosts",
+    "SharingFigures",
     "SimulationFigures",
     "run_engine",
     "simulate",

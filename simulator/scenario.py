@@ -20,7 +20,7 @@ MS = 1_000_000
 S = 1_000_000_000
 
 # The engine's own limits (engine/engine.h).
-MAX_CPUS = 256
+MAX_CPUS = 512
 MAX_TASKS = 200_000
 MAX_STEPS = 100_000
 MAX_CGROUPS = 4_000

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The cpumask kfuncs. Masks have the kernel's size; the CPUs of the simulation come first. */
 #include "kernel.h"
+#include "lines.h"
 
 #define WORDS ((u32)(sizeof(struct cpumask) / sizeof(long)))
 
@@ -68,18 +69,24 @@ u32 bpf_cpumask_first_and(const struct cpumask *a, const struct cpumask *b)
 
 void bpf_cpumask_set_cpu(u32 cpu, struct bpf_cpumask *mask)
 {
-	if (inside(cpu))
+	if (inside(cpu)) {
+		saw_store((u64)&mask->cpumask.bits[cpu / 64]);
 		mask->cpumask.bits[cpu / 64] |= 1UL << cpu % 64;
+	}
 }
 
 void bpf_cpumask_clear_cpu(u32 cpu, struct bpf_cpumask *mask)
 {
-	if (inside(cpu))
+	if (inside(cpu)) {
+		saw_store((u64)&mask->cpumask.bits[cpu / 64]);
 		mask->cpumask.bits[cpu / 64] &= ~(1UL << cpu % 64);
+	}
 }
 
 bool bpf_cpumask_test_cpu(u32 cpu, const struct cpumask *mask)
 {
+	if (inside(cpu))
+		saw_load((u64)&mask->bits[cpu / 64]);
 	return inside(cpu) && has(mask, cpu);
 }
 

@@ -3,7 +3,8 @@
  * Dispatch queues. A queue is a list, first to run first. A vtime queue also has a tree (a
  * treap), which only finds a new task's place in the list; equal tasks keep their order.
  */
-#include "engine.h"
+#include "kernel.h"
+#include "lines.h"
 
 #define NR_BUCKETS 1024
 
@@ -140,6 +141,7 @@ static struct dsq_node *place_for(struct dsq *dsq, const struct task *t)
 	struct task *each = dsq->root;
 
 	while (each) {
+		saw_load(line_of_task(each));
 		if (goes_before(each, t)) {
 			found = &each->node;
 			each = each->right;
@@ -148,6 +150,12 @@ static struct dsq_node *place_for(struct dsq *dsq, const struct task *t)
 		}
 	}
 	return found;
+}
+
+static void saw_neighbour(const struct dsq_node *node)
+{
+	if (COUNTS && node->task)
+		saw_store(line_of_task(node->task));
 }
 
 void dsq_add(struct dsq *dsq, struct task *t, bool head, bool by_vtime)
@@ -161,6 +169,9 @@ void dsq_add(struct dsq *dsq, struct task *t, bool head, bool by_vtime)
 		tree_add(dsq, t);
 		dsq->nr_by_vtime++;
 	}
+	saw_store(line_of_task(t));
+	saw_neighbour(after);
+	saw_neighbour(after->next);
 	t->node.task = t;
 	t->node.prev = after;
 	t->node.next = after->next;
@@ -180,6 +191,9 @@ void dsq_remove(struct task *t)
 		tree_remove(dsq, t);
 		dsq->nr_by_vtime--;
 	}
+	saw_store(line_of_task(t));
+	saw_neighbour(t->node.prev);
+	saw_neighbour(t->node.next);
 	t->node.prev->next = t->node.next;
 	t->node.next->prev = t->node.prev;
 	t->dsq = 0;

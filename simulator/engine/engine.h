@@ -27,7 +27,7 @@ typedef unsigned long long u64;
 typedef long long s64;
 #endif
 
-#define MAX_CPUS      256
+#define MAX_CPUS      512
 #define MASK_WORDS    (MAX_CPUS / 64)
 #define MAX_MAPS      64
 #define MAX_TASKS     200000
@@ -453,6 +453,8 @@ static inline u64 clock_now(void)
 
 /* ---- main.c: libc for files that cannot have its headers ---- */
 void *room(u64 bytes); /* zeroed; ends the process if there is no memory */
+/* The same, and no other memory shares a cache line with it if the engine counts those. */
+void *room_of_lines(u64 bytes);
 void *more_room(void *old, u64 bytes);
 void free_room(void *old);
 /* Zeroed memory from the system, and its return. */
@@ -464,6 +466,8 @@ u8 *answers_of_another(void (*work)(u8 *answers), u64 size);
 /* The first end counts. */
 void end_by(u32 kind, s64 code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 u64 next_random(u64 *state);
+/* The place in the candidate's code, which run.py turns into a line; empty if it is ours. */
+void place_of_code(char *to, u64 size, u64 address);
 
 /* ---- machine.c ---- */
 void run_simulation(void);

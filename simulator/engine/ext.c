@@ -5,6 +5,7 @@
  * scheduler have the words of kernel 7.3. Left out: bypass mode, sub-schedulers, core scheduling.
  */
 #include "kernel.h"
+#include "lines.h"
 
 #define SLICE_DFL	 20000000ULL
 #define MAX_LOOPS	 32
@@ -138,6 +139,14 @@ static void reenqueue_soon(struct sim_cpu *cpu)
 	reenqueues_pending = true;
 }
 
+/* The kernel has a global queue for each node. */
+static u64 line_of_dsq(const struct dsq *dsq)
+{
+	return dsq == &global
+		   ? kernel_line(LINE_GLOBAL_QUEUE, sim.this_cpu->id / sim.want.node_cpus)
+		   : line_of_queue(dsq);
+}
+
 static void queue_on(struct dsq *dsq, struct task *t, u64 flags)
 {
 	bool by_vtime = flags & SCX_ENQ_DSQ_PRIQ;
@@ -155,7 +164,9 @@ static void queue_on(struct dsq *dsq, struct task *t, u64 flags)
 	if (!by_vtime && dsq->nr_by_vtime)
 		end_by(EXIT_ERROR, 0, "DSQ ID 0x%016llx already had PRIQ-enqueued tasks", dsq->id);
 	t->place = kernel_of(t)->scx.dsq_vtime;
+	saw_lock(line_of_dsq(dsq));
 	dsq_add(dsq, t, !by_vtime && flags & (SCX_ENQ_HEAD | SCX_ENQ_PREEMPT), by_vtime);
+	saw_unlock(line_of_dsq(dsq), INSERT_NS);
 	saw_enter(dsq, t);
 	if (cpu || dsq == &global)
 		leave_custody(t, 0);
@@ -299,16 +310,28 @@ static bool consume(struct dsq *dsq, struct sim_cpu *cpu, u64 flags)
 	struct dsq_node *node;
 
 	saw_look(dsq);
+	/* The kernel looks first without the lock. */
+	saw_load(line_of_dsq(dsq));
+	if (!dsq->nr)
+		return false;
+	saw_lock(line_of_dsq(dsq));
 	for (node = dsq->head.next; node != &dsq->head; node = node->next) {
 		struct task *t = node->task;
 
+		if (t)
+			saw_load(line_of_task(t));
 		if (!t || !can_move(t, cpu, false))
 			continue;
 		dsq_remove(t);
+		saw_unlock(line_of_dsq(dsq), TAKE_NS);
 		saw_leave(dsq, t);
+		/* consume_remote_task() */
+		if (t->cpu != cpu->id)
+			saw_locked(kernel_line(LINE_RUN_QUEUE, t->cpu), RUN_QUEUE_NS);
 		queue_on(&cpu->local, t, flags);
 		return true;
 	}
+	saw_unlock(line_of_dsq(dsq), TAKE_NS);
 	return false;
 }
 
@@ -335,7 +358,9 @@ bool ext_move(struct dsq *from, struct task *t, u64 dsq_id, u64 flags, bool by_v
 	if (t->dsq != from)
 		return false;
 	to = dsq_for(dsq_id, t);
+	saw_lock(line_of_dsq(from));
 	dsq_remove(t);
+	saw_unlock(line_of_dsq(from), TAKE_NS);
 	if (to->cpu >= 0 && !can_move(t, &sim.cpus[to->cpu], true))
 		to = &global;
 	if (to->cpu >= 0)
@@ -374,10 +399,12 @@ void ext_kick(struct sim_cpu *cpu, u64 flags)
 	if (flags & SCX_KICK_IDLE) {
 		if (flags & (SCX_KICK_PREEMPT | SCX_KICK_WAIT))
 			end_by(EXIT_ERROR, 0, "PREEMPT/WAIT cannot be used with SCX_KICK_IDLE");
+		saw_locked(kernel_line(LINE_RUN_QUEUE, cpu->id), RUN_QUEUE_NS);
 		if (cpu->curr)
 			return;
 		cpu->kick_idle = true;
 	} else {
+		saw_locked(kernel_line(LINE_RUN_QUEUE, cpu->id), RUN_QUEUE_NS);
 		cpu->kick_any = true;
 		if (flags & SCX_KICK_PREEMPT)
 			cpu->kick_preempt = true;
@@ -605,6 +632,8 @@ static void dequeue(struct task *t, u64 flags, bool migrates)
 	if (!migrates)
 		CALL(quiescent, IN_OTHER, p, flags, 0);
 	p->scx.flags &= ~SCX_TASK_QUEUED;
+	if (t->dsq && t->dsq->cpu < 0)
+		saw_locked(line_of_dsq(t->dsq), TAKE_NS);
 	dsq_remove(t);
 	t->direct_dsq = SCX_DSQ_INVALID;
 }

@@ -9,6 +9,7 @@
  */
 #include "kernel.h"
 #include "groups.h"
+#include "lines.h"
 #include "pelt.h"
 
 /* sysctl_sched_base_slice before scaling by 1 + log2(CPUs), with at most 8 CPUs; ns. */
@@ -503,6 +504,8 @@ static void take_over(struct sim_cpu *cpu, struct sim_cpu *from, struct task *t)
 	u64 before = t->flat_weight;
 	s64 ahead;
 
+	saw_locked(kernel_line(LINE_RUN_QUEUE, from->id), RUN_QUEUE_NS);
+	saw_store(line_of_task(t));
 	carry_load(t, cpu);
 	t->lag = lag_of(from, t);
 	ahead = t->deadline - t->vruntime;
@@ -536,6 +539,9 @@ static struct sim_cpu *busiest_for(const struct sim_cpu *cpu)
 	for (s32 i = 0; i < sim.want.cpus; i++) {
 		struct sim_cpu *each = &sim.cpus[i];
 
+		/* The kernel looks beyond its LLC only when it is worth it. */
+		if (COUNTS && i / sim.want.llc_cpus == cpu->id / sim.want.llc_cpus)
+			saw_load(kernel_line(LINE_RUN_QUEUE, i));
 		if (each == cpu || !waiting(each) || (busiest && load_of(each) <= load_of(busiest)))
 			continue;
 		if (to_move(each, cpu, NEVER))
@@ -669,6 +675,7 @@ static bool is_idle(const struct sim_cpu *cpu)
 /* Idle, or with none but tasks of idle groups (the kernel's choose_idle_cpu()). */
 static bool is_free_for(const struct sim_cpu *cpu, const struct task *t)
 {
+	saw_load(kernel_line(LINE_RUN_QUEUE, cpu->id));
 	if (is_idle(cpu))
 		return true;
 	return cpu->online && cpu->nr_in_idle_groups == cpu->nr + !!cpu->curr &&
@@ -681,6 +688,7 @@ static s32 affine(struct task *t, bool sync)
 	struct sim_cpu *here = sim.this_cpu, *last = &sim.cpus[t->cpu];
 	u64 ours = load_of(here), theirs = load_of(last), own;
 
+	saw_load(kernel_line(LINE_RUN_QUEUE, last->id));
 	if (here == last || !allowed_on(t, here->id))
 		return last->id;
 	if (sync && runs(here) && !waiting(here))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* BPF helpers and the iterators over numbers and bits. */
 #include "kernel.h"
+#include "lines.h"
 
 #define MAX_LOOPS (1U << 23)
 
@@ -120,38 +121,37 @@ void *bpf_kptr_xchg(void *place, void *pointer)
 /* One thing happens at a time, so nothing ever waits for a lock. */
 long bpf_spin_lock(struct bpf_spin_lock *lock)
 {
-	(void)lock;
+	saw_lock((u64)lock);
 	return 0;
 }
 
 long bpf_spin_unlock(struct bpf_spin_lock *lock)
 {
-	(void)lock;
+	saw_unlock((u64)lock, 0);
 	return 0;
 }
 
 int bpf_res_spin_lock(struct bpf_res_spin_lock *lock)
 {
-	(void)lock;
+	saw_lock((u64)lock);
 	return 0;
 }
 
 void bpf_res_spin_unlock(struct bpf_res_spin_lock *lock)
 {
-	(void)lock;
+	saw_unlock((u64)lock, 0);
 }
 
 int bpf_res_spin_lock_irqsave(struct bpf_res_spin_lock *lock, unsigned long *flags)
 {
-	(void)lock;
 	(void)flags;
-	return 0;
+	return bpf_res_spin_lock(lock);
 }
 
 void bpf_res_spin_unlock_irqrestore(struct bpf_res_spin_lock *lock, unsigned long *flags)
 {
-	(void)lock;
 	(void)flags;
+	bpf_res_spin_unlock(lock);
 }
 
 long bpf_loop(u32 nr, void *callback, void *context, u64 flags)

@@ -4,6 +4,7 @@
  * are distinguished only for schedulers with SCX_OPS_BUILTIN_IDLE_PER_NODE.
  */
 #include "kernel.h"
+#include "lines.h"
 
 #define EBUSY 16
 
@@ -26,10 +27,25 @@ bool idle_per_node(void)
 	return ops && ops->flags & SCX_OPS_BUILTIN_IDLE_PER_NODE;
 }
 
+/* A mask of all CPUs, or of those of a node, in which a line has 512. */
+static u64 line_of_mask(enum kernel_line kind, s32 cpu)
+{
+	return kernel_line(kind, idle_per_node() ? 1 + cpu / sim.want.node_cpus : 0);
+}
+
+/* scx_idle_test_and_clear_cpu() */
 bool claim_idle(s32 cpu)
 {
 	s32 core = cpu - cpu % sim.want.core_cpus;
 	bool idle = sim.cpus[cpu].idle_bit;
+
+	if (COUNTS && sim.want.core_cpus > 1) {
+		saw_load(line_of_mask(LINE_IDLE_CORES, cpu));
+		if (sim.cpus[cpu].idle_core)
+			saw_store(line_of_mask(LINE_IDLE_CORES, cpu));
+	}
+	if (COUNTS)
+		saw_store(line_of_mask(LINE_IDLE_CPUS, cpu));
 
 	sim.cpus[cpu].idle_bit = false;
 	for (s32 i = core; i < core + sim.want.core_cpus; i++)
@@ -42,12 +58,18 @@ void note_idle(s32 cpu, bool idle)
 	s32 core = cpu - cpu % sim.want.core_cpus;
 	bool whole = true;
 
+	if (COUNTS)
+		saw_store(line_of_mask(LINE_IDLE_CPUS, cpu));
 	sim.cpus[cpu].idle_bit = idle;
 	for (s32 i = core; i < core + sim.want.core_cpus; i++)
 		whole &= sim.cpus[i].idle_bit;
+	if (idle && !whole)
+		return;
+	/* update_builtin_idle() changes the mask whether it is so already or not. */
+	if (COUNTS && sim.want.core_cpus > 1)
+		saw_store(line_of_mask(LINE_IDLE_CORES, cpu));
 	for (s32 i = core; i < core + sim.want.core_cpus; i++)
-		if (!idle || whole)
-			sim.cpus[i].idle_core = idle;
+		sim.cpus[i].idle_core = idle;
 }
 
 static struct span around(s32 cpu, s32 size)
@@ -65,6 +87,10 @@ static s32 distribute(const struct cpumask *allowed, struct span span, bool whol
 {
 	struct sim_cpu *here = sim.this_cpu;
 	s32 cpu = here->cursor;
+
+	if (COUNTS)
+		saw_load(line_of_mask(whole_core ? LINE_IDLE_CORES : LINE_IDLE_CPUS,
+				      span.count ? span.first : here->id));
 
 	for (s32 i = 0; i < sim.want.cpus; i++) {
 		if (++cpu >= sim.want.cpus)

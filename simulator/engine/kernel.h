@@ -27,6 +27,12 @@ static inline struct task *task_of(const struct task_struct *p)
 	return (struct task *)((char *)p - TASK_ROOM);
 }
 
+/* Where the kernel keeps what every queue and switch changes of a task. */
+static inline u64 line_of_task(struct task *t)
+{
+	return (u64)&kernel_of(t)->scx.dsq_list;
+}
+
 static inline bool mask_has(const struct cpumask *mask, u32 cpu)
 {
 	return cpu < MAX_CPUS && mask->bits[cpu / 64] >> cpu % 64 & 1;

@@ -4,6 +4,7 @@
  * is NULL in the candidate, as on a kernel that lacks it.
  */
 #include "kernel.h"
+#include "lines.h"
 
 #define VERSION(a, b, c) ((a) << 16 | (b) << 8 | (c))
 
@@ -116,15 +117,19 @@ s32 scx_bpf_dsq_nr_queued(u64 dsq_id)
 {
 	struct dsq *dsq;
 
-	if (dsq_id == SCX_DSQ_LOCAL)
-		return sim.this_cpu->local.nr;
-	if ((dsq_id & SCX_DSQ_LOCAL_ON) == SCX_DSQ_LOCAL_ON) {
+	if (dsq_id == SCX_DSQ_LOCAL) {
+		dsq = &sim.this_cpu->local;
+	} else if ((dsq_id & SCX_DSQ_LOCAL_ON) == SCX_DSQ_LOCAL_ON) {
 		s32 cpu = dsq_id & SCX_DSQ_LOCAL_CPU_MASK;
 
-		return cpu >= 0 && cpu < sim.want.cpus ? (s32)sim.cpus[cpu].local.nr : -2;
+		dsq = cpu >= 0 && cpu < sim.want.cpus ? &sim.cpus[cpu].local : NULL;
+	} else {
+		dsq = dsq_find(dsq_id);
 	}
-	dsq = dsq_find(dsq_id);
-	return dsq ? (s32)dsq->nr : -2; /* ENOENT */
+	if (!dsq)
+		return -2; /* ENOENT */
+	saw_load(line_of_queue(dsq));
+	return dsq->nr;
 }
 
 struct task_struct *scx_bpf_dsq_peek(u64 dsq_id)
@@ -140,6 +145,7 @@ struct task_struct *scx_bpf_dsq_peek(u64 dsq_id)
 		end_by(EXIT_ERROR, 0, "peek on non-existent DSQ 0x%llx", dsq_id);
 		return NULL;
 	}
+	saw_load(line_of_queue(dsq));
 	t = dsq_first(dsq);
 	return t ? kernel_of(t) : NULL;
 }
@@ -185,11 +191,15 @@ struct task_struct *bpf_iter_scx_dsq_next(struct bpf_iter_scx_dsq *it)
 
 	if (!i)
 		return NULL;
+	saw_lock(line_of_queue(i->dsq));
 	node = i->here.next ? &i->here : &i->dsq->head;
 	do {
 		node = i->reverse ? node->prev : node->next;
 	} while (node != &i->dsq->head && (!node->task || node->task->order >= i->order));
 	lift(i);
+	if (COUNTS && node->task)
+		saw_store(line_of_task(node->task));
+	saw_unlock(line_of_queue(i->dsq), ITERATE_NS);
 	if (node == &i->dsq->head) {
 		/* It stays at the end. */
 		i->order = 0;

@@ -4,6 +4,7 @@
  * through their steps. A class (ext.c, fair.c) decides what runs where.
  */
 #include "kernel.h"
+#include "lines.h"
 #include "task.h"
 
 /* Interval at which the removal of a non-empty cgroup is retried. */
@@ -264,6 +265,8 @@ static void switch_to(struct sim_cpu *cpu, struct task *prev, struct task *next)
 	 * of one whole tick has not quite ended at the next tick.
 	 */
 	cpu->charges_from = sim.now + sim.want.switch_ns / 2;
+	saw_switch();
+	saw_store(line_of_task(next));
 	cpu->switches++;
 	next->group->switches++;
 	cpu->works_from = sim.now + sim.want.switch_ns;
@@ -291,6 +294,7 @@ static void schedule(struct sim_cpu *cpu)
 {
 	struct task *prev = cpu->curr, *next;
 
+	saw_locked(kernel_line(LINE_RUN_QUEUE, cpu->id), RUN_QUEUE_NS);
 	account(cpu);
 	cpu->need_resched = false;
 	if (prev && cpu->blocks) {
@@ -337,6 +341,7 @@ static void wake_up(struct task *t, u64 wake_flags, u64 due)
 
 	if (t->state != ASLEEP || t->exiting)
 		return;
+	saw_wakeup(true);
 	t->waiting = false;
 	t->waits_since = sim.now;
 	t->woke_at = due;
@@ -353,11 +358,14 @@ static void wake_up(struct task *t, u64 wake_flags, u64 due)
 		cpu = fallback_cpu(t);
 	if (cpu != t->cpu && sim.class->before_move)
 		sim.class->before_move(t);
+	saw_locked(kernel_line(LINE_RUN_QUEUE, cpu), RUN_QUEUE_NS);
+	saw_store(line_of_task(t));
 	move_to_cpu(t, cpu);
 	t->state = RUNNABLE;
 	sim.class->enqueue(t, flags, true);
 	if (!sim.cpus[cpu].curr)
 		resched(&sim.cpus[cpu]);
+	saw_wakeup(false);
 }
 
 static u64 draw(struct task *t, const struct step *step)
@@ -889,6 +897,7 @@ void run_simulation(void)
 			break;
 		}
 	}
+	saw_end();
 	if (sim.over)
 		sim.ended_at = sim.now;
 	sim.now = sim.ended_at;

@@ -43,6 +43,20 @@ void *room(u64 bytes)
 	return got;
 }
 
+void *room_of_lines(u64 bytes)
+{
+#ifdef COUNTS_LINES
+	u64 whole = (bytes + 63) & ~63ULL;
+	void *got = aligned_alloc(64, whole ? whole : 64);
+
+	if (!got)
+		return room(bytes);
+	return memset(got, 0, whole ? whole : 64);
+#else
+	return room(bytes);
+#endif
+}
+
 void *more_room(void *old, u64 bytes)
 {
 	void *got = realloc(old, bytes);
@@ -147,8 +161,7 @@ static u64 instruction(const void *context)
 #endif
 }
 
-/* The place in the candidate's code, which run.py turns into a line; empty if it is ours. */
-static void place_of(char *to, u64 size, u64 address)
+void place_of_code(char *to, u64 size, u64 address)
 {
 	Dl_info info;
 
@@ -200,7 +213,7 @@ void __asan_on_error(void)
 	char place[64];
 
 	/* The return address of the report's call. */
-	place_of(place, sizeof(place), (u64)__asan_get_report_pc() - 1);
+	place_of_code(place, sizeof(place), (u64)__asan_get_report_pc() - 1);
 	on_finding(__asan_get_report_description(), place);
 }
 
@@ -235,7 +248,7 @@ __attribute__((no_sanitize("address"))) static void on_crash(int number, siginfo
 	char place[64];
 
 	(void)about;
-	place_of(place, sizeof(place), instruction(context));
+	place_of_code(place, sizeof(place), instruction(context));
 
 	if (!sim.in) {
 		/* Our own code, so a defect: die of it. */

@@ -4,6 +4,7 @@
  * the pointer to our data (libbpf's definition has no values, only types).
  */
 #include "kernel.h"
+#include "lines.h"
 
 struct entry {
 	struct entry *next;
@@ -11,6 +12,8 @@ struct entry {
 	u32 hash;
 	u8 data[]; /* key, padded, then the values: one, or one for each CPU */
 };
+
+#define DATA_AT ((u32) __builtin_offsetof(struct entry, data))
 
 struct map {
 	const char *name;
@@ -61,6 +64,11 @@ static struct map *new_map(const char *name, const struct map_spec *spec)
 		       type == BPF_MAP_TYPE_LRU_PERCPU_HASH,
 	    .lru = type == BPF_MAP_TYPE_LRU_HASH || type == BPF_MAP_TYPE_LRU_PERCPU_HASH,
 	};
+	/* As in the kernel, CPUs do not share lines of their own values. */
+	if (COUNTS && map->per_cpu) {
+		map->value_room = (map->value_room + 63) & ~63U;
+		map->key_room = ((map->key_room + DATA_AT + 63) & ~63U) - DATA_AT;
+	}
 	switch (type) {
 	case BPF_MAP_TYPE_HASH_OF_MAPS:
 	case BPF_MAP_TYPE_ARRAY_OF_MAPS:
@@ -84,7 +92,9 @@ static struct map *new_map(const char *name, const struct map_spec *spec)
 	case BPF_MAP_TYPE_QUEUE:
 	case BPF_MAP_TYPE_STACK:
 	array:
-		map->values = room(values_bytes(map) * map->max_entries);
+		map->values = room_of_lines(values_bytes(map) * map->max_entries);
+		name_lines(map->values, values_bytes(map) * map->max_entries, name,
+			   map->value_room);
 		break;
 	case BPF_MAP_TYPE_TASK_STORAGE:
 		map->index = nr_storages++;
@@ -256,7 +266,9 @@ static u8 *hash_add(struct map *map, const void *key)
 	if (e)
 		map->spare = e->next;
 	else
-		e = room(sizeof(*e) + bytes);
+		e = room_of_lines(sizeof(*e) + bytes);
+	if (COUNTS)
+		name_lines(e->data + map->key_room, values_bytes(map), map->name, map->value_room);
 	__builtin_memset(e->data, 0, bytes);
 	__builtin_memcpy(e->data, key, map->key_size);
 	e->hash = hash;
@@ -295,8 +307,17 @@ bool find_element(void *symbol, void *inside, void **key, void **value)
 
 /* ---- helpers ---- */
 
+static u64 line_of_bucket(const struct map *map, const void *key)
+{
+	return kernel_line(LINE_BUCKET,
+			   (u64)&map->buckets[hash_of(map, key) & (map->nr_buckets - 1)] &
+			       ((1ULL << 48) - 1));
+}
+
 static u8 *values_at(struct map *map, const void *key)
 {
+	if (COUNTS && map->buckets)
+		saw_load(line_of_bucket(map, key));
 	if (map->buckets)
 		return hash_find(map, key, true);
 	if (map->values && map->key_size && *(const u32 *)key < map->max_entries)
@@ -338,10 +359,14 @@ long bpf_map_update_elem(void *symbol, const void *key, const void *value, u64 f
 		return -17; /* EEXIST */
 	if (!values && flags == BPF_EXIST)
 		return -2; /* ENOENT */
+	if (COUNTS && map->buckets)
+		saw_locked(line_of_bucket(map, key), BUCKET_NS);
 	if (!values && map->buckets)
 		values = hash_add(map, key);
 	if (!values)
 		return -7; /* E2BIG */
+	for (u64 at = 0; COUNTS && at < map->value_size; at += 64)
+		saw_store((u64)of_cpu(map, values, sim.this_cpu->id) + at);
 	__builtin_memcpy(of_cpu(map, values, sim.this_cpu->id), value, map->value_size);
 	return 0;
 }
@@ -352,6 +377,8 @@ long bpf_map_delete_elem(void *symbol, const void *key)
 
 	if (!map->buckets)
 		return -22;
+	if (COUNTS)
+		saw_locked(line_of_bucket(map, key), BUCKET_NS);
 	return hash_delete(map, key) ? 0 : -2;
 }
 
@@ -417,7 +444,8 @@ void *bpf_task_storage_get(void *symbol, struct task_struct *task, void *value, 
 		return NULL;
 	place = &task_of(task)->storage[map->index];
 	if (!*place && flags & BPF_LOCAL_STORAGE_GET_F_CREATE && task_of(task)->state != DEAD) {
-		*place = room(map->value_room);
+		*place = room_of_lines(map->value_room);
+		name_lines(*place, map->value_room, map->name, 0);
 		if (value)
 			__builtin_memcpy(*place, value, map->value_size);
 	}
@@ -456,7 +484,8 @@ void *bpf_cgrp_storage_get(void *symbol, struct cgroup *cgroup, void *value, u64
 		return NULL;
 	place = &map->of_cgroups[cgroup_number(cgroup)];
 	if (!*place && flags & BPF_LOCAL_STORAGE_GET_F_CREATE) {
-		*place = room(map->value_room);
+		*place = room_of_lines(map->value_room);
+		name_lines(*place, map->value_room, map->name, 0);
 		if (value)
 			__builtin_memcpy(*place, value, map->value_size);
 	}

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "lines.h"
 
 #if __has_feature(address_sanitizer)
 #define SANITIZED 1
@@ -250,6 +251,8 @@ static bool may_ask_for(const char *name)
 
 	if (SANITIZED && (!strncmp(name, "__asan_", 7) || !strncmp(name, "__ubsan_", 8)))
 		return true;
+	if (COUNTS && !strncmp(name, "__tsan_", 7))
+		return true;
 	for (u32 i = 0; i < sizeof(starts) / sizeof(*starts); i++)
 		if (!strncmp(name, starts[i], strlen(starts[i])))
 			return true;
@@ -286,7 +289,8 @@ static bool asks_for_little(const char *path)
 		const Elf64_Sym *symbols = (const Elf64_Sym *)(at + each->sh_offset);
 
 		/* The sanitizer's own constructor is one. */
-		if (each->sh_type == SHT_INIT_ARRAY && each->sh_size > SANITIZED * sizeof(void *)) {
+		if (each->sh_type == SHT_INIT_ARRAY &&
+		    each->sh_size > (SANITIZED || COUNTS) * sizeof(void *)) {
 			end_by(EXIT_NOT_MODELLED, 0, "not modelled: a constructor");
 			fine = false;
 		}
@@ -304,6 +308,78 @@ static bool asks_for_little(const char *path)
 	munmap(at, size);
 	return fine;
 }
+
+#ifdef COUNTS_LINES
+/* A file in memory, which stays; NULL: it cannot be read. */
+static const char *contents(const char *path)
+{
+	int file = open(path, O_RDONLY);
+	struct stat status;
+	char *at;
+
+	if (file < 0 || fstat(file, &status))
+		return NULL;
+	at = mmap(NULL, status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+	close(file);
+	return at == MAP_FAILED ? NULL : at;
+}
+
+/* A table of symbols, with their names. */
+struct symbols {
+	const Elf64_Sym *first;
+	u64 nr;
+	const char *names;
+};
+
+static struct symbols symbols_of(const char *file)
+{
+	const Elf64_Ehdr *elf = (const Elf64_Ehdr *)file;
+	const Elf64_Shdr *all = (const Elf64_Shdr *)(file + elf->e_shoff);
+
+	for (u32 i = 0; i < elf->e_shnum; i++)
+		if (all[i].sh_type == SHT_SYMTAB)
+			return (struct symbols){(const Elf64_Sym *)(file + all[i].sh_offset),
+						all[i].sh_size / sizeof(Elf64_Sym),
+						file + all[all[i].sh_link].sh_offset};
+	return (struct symbols){};
+}
+
+/* The place of a variable among those of the BPF object; 0: it has none. */
+static u64 placed_in(const struct symbols *object, const char *name)
+{
+	for (u64 i = 0; i < object->nr; i++) {
+		const Elf64_Sym *each = &object->first[i];
+
+		if (ELF64_ST_TYPE(each->st_info) == STT_OBJECT && each->st_shndx < SHN_LORESERVE &&
+		    each->st_shndx && !strcmp(object->names + each->st_name, name))
+			return (u64)each->st_shndx << 32 | each->st_value;
+	}
+	return 0;
+}
+
+/*
+ * Variables share cache lines as the BPF object lays them out: each section begins a page of its
+ * own in the kernel.
+ */
+static void place_variables(const char *library_path, const char *object_path, const char *base)
+{
+	const char *native_file = contents(library_path), *object_file = contents(object_path);
+	struct symbols native, object;
+
+	if (!native_file || !object_file)
+		return;
+	native = symbols_of(native_file);
+	object = symbols_of(object_file);
+	for (u64 i = 0; i < native.nr; i++) {
+		const Elf64_Sym *each = &native.first[i];
+		const char *name = native.names + each->st_name;
+
+		if (ELF64_ST_TYPE(each->st_info) == STT_OBJECT && each->st_shndx && each->st_size)
+			place_variable(base + each->st_value, each->st_size, name,
+				       placed_in(&object, name));
+	}
+}
+#endif
 
 static void set_variables(void);
 
@@ -328,6 +404,12 @@ void load_candidate(const char *library_path, const char *object_path, char **al
 		       at ? at + strlen(unknown) : error);
 		return;
 	}
+#ifdef COUNTS_LINES
+	struct link_map *loaded;
+
+	if (!dlinfo(library, RTLD_DI_LINKMAP, &loaded))
+		place_variables(library_path, object_path, (const char *)loaded->l_addr);
+#endif
 	read_maps();
 	if (!sim.over)
 		find_ops();

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "engine.h"
+#include "lines.h"
 
 #define MAX_VARIABLES 256
 
@@ -238,6 +239,7 @@ void write_report(const char *scheduler)
 	}
 	putchar(']');
 	write_cgroups();
+	write_lines();
 	printf("}\n");
 	fflush(stdout);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Making a task: the kernel's struct task_struct as a scheduler may read it. */
 #include "kernel.h"
+#include "lines.h"
 #include "task.h"
 
 #define FIRST_PID	1000
@@ -86,7 +87,8 @@ static struct task *fresh(void)
 	void **storage;
 
 	if (!t) {
-		t = room(TASK_ROOM + sizeof(struct task_struct));
+		t = room_of_lines(TASK_ROOM + sizeof(struct task_struct));
+		name_lines(kernel_of(t), sizeof(struct task_struct), "task_struct", 0);
 		t->storage = room(task_storages() * sizeof(*t->storage));
 		return t;
 	}

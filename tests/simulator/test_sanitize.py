@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.build import build_native
+from simulator.build import Variant, build_native
 from simulator.run import Ended, NativeScheduler, SimulationFigures, simulate
 from simulator.scenario import SimulatedMachine, hogs, pinned
 
@@ -20,7 +20,7 @@ def sanitized(bench: Workbench, source: Path) -> SimulationFigures:
         name=name,
         btf=bench.target.btf,
         cache_folder=bench.target.cache,
-        sanitize=True,
+        variant=Variant.SANITIZED,
     )
     built = bench.target.build(source, bench.folder, name=name)
     return simulate(
@@ -28,7 +28,7 @@ def sanitized(bench: Workbench, source: Path) -> SimulationFigures:
         pinned(SimulatedMachine(4)),
         btf=bench.target.btf,
         cache_folder=bench.target.cache,
-        sanitize=True,
+        variant=Variant.SANITIZED,
     )
 
 

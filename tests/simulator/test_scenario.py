@@ -24,7 +24,7 @@ GOOD = Scenario("good", (Task("a", (Run(1000), Sleep(1000), Repeat())),))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-@pytest.mark.parametrize("cpus", [1, 2, 65, 256])
+@pytest.mark.parametrize("cpus", [1, 2, 65, 512])
 def test_every_usual_workload_fits_every_machine(name: str, cpus: int) -> None:
     """The usual workloads are within the engine's bounds on small and large machines."""
     scenario = SCENARIOS[name](SimulatedMachine(cpus))
@@ -36,7 +36,7 @@ def test_every_usual_workload_fits_every_machine(name: str, cpus: int) -> None:
     ("bad", "why"),
     [
         (replace(GOOD, machine=SimulatedMachine(0)), "CPUs"),
-        (replace(GOOD, machine=SimulatedMachine(257)), "CPUs"),
+        (replace(GOOD, machine=SimulatedMachine(513)), "CPUs"),
         (replace(GOOD, machine=SimulatedMachine(tick_ns=1)), "tick"),
         (replace(GOOD, duration_ns=0), "lasts"),
         (replace(GOOD, seed=-1), "seed"),
