@@ -33,6 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("unhurried")
 
 
+@cache
+def _marks_itself(file: Path) -> bool:
+    return "mark.vm" in file.read_text("utf-8")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Generated examples reach the same code many times, and would be the largest part of
@@ -40,6 +45,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("hypothesis"):
             item.add_marker(pytest.mark.no_cover)
+        if item.get_closest_marker("vm") and not _marks_itself(item.path):
+            raise pytest.UsageError(
+                f"{item.nodeid} is marked `vm` from elsewhere: the Makefile finds tests that need "
+                "the lab by `mark.vm` in their own file"
+            )
 
 
 def pytest_report_header() -> list[str]:

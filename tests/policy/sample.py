@@ -3,8 +3,10 @@
 
 import itertools
 import json
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,8 @@ from .programs import MACHINE, programs
 ROOT = Path(__file__).parent.parent.parent
 # Only what the guest needs to ask its kernel: a new disk is made for it each time.
 SHIPPED = ("pyproject.toml", "bpf", "process", "tests/policy/guest_verify.py")
+_QUOTED = re.compile(r'"[^"]*"')
+_WORD = re.compile(r"[a-z_]+|[^\sa-z0-9_]+")
 # Emulated, with some reserve for a busy machine.
 BOOT_S, VERIFY_S = 120.0, 4.0
 
@@ -67,6 +71,17 @@ def sample(count: int, *, start: int = 1) -> Iterator[CompiledPolicy]:
                 yield compiled
                 if len(found) == count:
                     return
+
+
+def varied(policies: Iterable[CompiledPolicy], count: int) -> Iterator[CompiledPolicy]:
+    """This many of them, among which are all words of the language that any of them has, the rare
+    ones as often as can be."""
+    left = {policy: set(_WORD.findall(_QUOTED.sub("", policy.text))) for policy in policies}
+    seen: Counter[str] = Counter()
+    for _ in range(min(count, len(left))):
+        best = max(left, key=lambda policy: sum(1 / (1 + seen[word]) ** 2 for word in left[policy]))
+        seen.update(left.pop(best))
+        yield best
 
 
 def build(
