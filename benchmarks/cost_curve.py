@@ -38,7 +38,9 @@ SIZES = (2, 8, 32, 128, 512)
 # The goal compares these two.
 SMALL, LARGE = 8, 512
 LLC_CPUS, NODE_CPUS, CORE_CPUS = 8, 64, 2
+# Small machines run for longer, so that they switch as often as one of 64 CPUs.
 DURATION_NS = 200 * MS
+ENOUGH_CPUS = 64
 LIMIT_S = 300.0
 LIBRARY = ("fifo", "fair", "latency", "batch", "locality", "jobs")
 POLICY = "slice 3ms"
@@ -88,7 +90,7 @@ def scenario(cpus: int, load: Load) -> Scenario:
             Task("pairs", answer, name="answer", comm="answer", count=pairs),
         ),
         machine(cpus),
-        duration_ns=DURATION_NS,
+        duration_ns=DURATION_NS * max(1, ENOUGH_CPUS // cpus),
     )
 
 

@@ -2,7 +2,9 @@
 """The lab's machines with several nodes, last-level caches, cores and threads."""
 
 import pytest
+from typer.testing import CliRunner
 
+from lab.cli import app
 from lab.topology import GuestTopology
 from process import Fault, FaultType
 
@@ -37,3 +39,10 @@ def test_memory_without_a_unit_is_refused() -> None:
     with pytest.raises(Fault) as caught:
         GuestTopology(2, 1, 1, 1).words("2048")
     assert "512M" in caught.value.hint
+
+
+def test_a_number_of_cpus_and_a_topology_exclude_each_other() -> None:
+    """The command says so before it builds or boots anything."""
+    done = CliRunner().invoke(app, ["run", "--cpus", "4", "--topology", "2x2x2x2", "--", "true"])
+    assert done.exit_code == 2
+    assert "--topology" in done.output
