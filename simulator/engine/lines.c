@@ -5,8 +5,10 @@
  * A core may have a copy of a line, and so may a last-level cache (LLC). A load needs a copy. A
  * store needs the only one. Whoever lacks that gets it from another core of the LLC, from another
  * LLC of the node, or from another node, and each takes its time. A line goes from one CPU to the
- * next, so those that need it at the same time wait for each other. A lock is a line that is kept
- * for as long as the lock is held. Nothing of this changes the simulated time.
+ * next, so one that needs it waits until all that asked before are done. A lock is a line that is
+ * kept for as long as the lock is held. Nothing of this changes the simulated time, and a CPU asks
+ * for everything at the time of its event, however long it waits there: if its waits delayed what
+ * it asks for next, that would be reserved for a time to come, and nobody could use it until then.
  *
  * The candidate is compiled with -fsanitize=thread, which calls a function for each load and store
  * of memory that others may see. That is all that is used of it; the functions are here.
@@ -38,9 +40,10 @@ struct line {
 	u64 number; /* the address / 64; 0: a free place in the table */
 	const char *name;
 	u64 base, unit;
-	u64 free_at;   /* when the CPU that gets it now is done with it */
-	u64 service;   /* how long the last one had it, ns */
-	u64 locked_at; /* when its lock was last taken */
+	/* How long it is in use by those who asked for it up to then, and the last of them. */
+	u64 backlog, asked_at, service;
+	s32 asked_by;
+	u64 locked_at; /* by the clock of the CPU that has the lock */
 	u64 cores[MASK_WORDS], caches[MASK_WORDS];
 };
 
@@ -251,12 +254,25 @@ static u64 fetch(struct line *line, bool store, bool *beyond)
 }
 
 /* No more than all other CPUs stand before one. */
-static u64 wait_for(struct line *line, u64 now, u64 needs)
+static u64 wait_for(struct line *line, u64 needs)
 {
 	u64 most = (line->service > needs ? line->service : needs) * (sim.want.cpus - 1);
-	u64 wait = line->free_at > now ? line->free_at - now : 0;
+	u64 passed = sim.now - line->asked_at;
 
-	return wait < most ? wait : most;
+	line->backlog -= passed < line->backlog ? passed : line->backlog;
+	if (line->backlog > most)
+		line->backlog = most;
+	/* Nobody waits for what he just did himself. */
+	return line->asked_by == sim.this_cpu->id && !passed ? 0 : line->backlog;
+}
+
+/* The CPU that has waited for it uses it for so long. */
+static void serve(struct line *line, u64 ns)
+{
+	line->backlog += ns;
+	line->service = ns;
+	line->asked_at = sim.now;
+	line->asked_by = sim.this_cpu->id;
 }
 
 static void charge(struct line *line, u64 address, bool store, bool lock, u64 code)
@@ -267,14 +283,12 @@ static void charge(struct line *line, u64 address, bool store, bool lock, u64 co
 
 	ns = fetch(line, store, &beyond);
 	if (ns || lock)
-		wait = wait_for(line, *clock, ns);
+		wait = wait_for(line, ns);
 	if (lock)
 		line->locked_at = *clock + wait;
 	*clock += wait + ns + (lock ? ATOMIC_NS : HIT_NS);
-	if (ns) {
-		line->free_at = *clock;
-		line->service = ns;
-	}
+	if (ns && !lock)
+		serve(line, ns);
 	if (!counting())
 		return;
 	*(store ? &bill->stores : &bill->loads) += 1;
@@ -336,8 +350,7 @@ void saw_unlock(u64 address, u64 held_ns)
 	u64 *clock = clock_of_cpu();
 
 	*clock += held_ns;
-	line->service = *clock - line->locked_at;
-	line->free_at = *clock;
+	serve(line, *clock - line->locked_at);
 	if (!counting())
 		return;
 	bills[!in_wakeup].held_ns += held_ns;
@@ -526,10 +539,7 @@ static void write_bill(const char *name, const struct bill *bill)
 static int by_cost(const void *a, const void *b)
 {
 	const struct site *x = a, *y = b;
-	u64 left = x->loads + x->stores, right = y->loads + y->stores;
 
-	if (left != right)
-		return left < right ? 1 : -1;
 	return (x->ns < y->ns) - (x->ns > y->ns);
 }
 
