@@ -19,9 +19,6 @@ UEI_DEFINE(uei);
 #define QUEUE_0 0 /* normal: rule 1 */
 #define QUEUE_1 1 /* normal: rule 2 */
 
-/* At most this many late tasks are served at one look. */
-#define LATE_AT_ONCE 32
-
 /*
  * A late task gets this slice, ns, if others were promised more than it; and each of them
  * gets one within such a round, ns. If every late task got a turn at once, all would start
@@ -55,6 +52,7 @@ enum counter_index {
 	STAT_QUEUED,  /* tasks that joined a queue */
 	STAT_KTHREAD, /* per-CPU kernel threads let through */
 	STAT_LATE,    /* tasks served out of order because they waited too long */
+	STAT_STOLEN,  /* tasks taken from another LLC's queue by a CPU without work */
 	NR_COUNTERS,
 };
 
@@ -64,37 +62,50 @@ struct task_ctx {
 	/* When it last began to run, and when to wait, ns; 0 while it does not. */
 	u64 started_at;
 	u64 queued_at;
-	/* Its part of runnable_weight; 0 while it sleeps. */
+	/* Its part of an LLC's runnable_weight; 0 while it sleeps. */
 	u64 counted;
 	/* Its place among control groups. */
 	struct member member;
 	/* Its rule, and the queue where it waits or last waited. */
 	u32 class;
 	u32 queue;
-	/* The queue that includes its weight. */
-	u32 counted_in;
+	/* The LLC where it waits or runs, and to whose clock vtime belongs; when another took it, ns. */
+	u32 llc;
+	u64 moved_at;
+	/* What it counts in which queue of which LLC; written by count_in_queue() alone. */
+	u64 counted_in;
 };
 
+#include <schedpilot/balance.bpf.h>
 #include <schedpilot/cgroup_hold.bpf.h>
 #include <schedpilot/cgroup_settle.bpf.h>
 #include <schedpilot/counters.bpf.h>
 #include <schedpilot/hand_over.bpf.h>
 #include <schedpilot/idle.bpf.h>
 #include <schedpilot/kthreads.bpf.h>
+#include <schedpilot/late.bpf.h>
+#include <schedpilot/llc.bpf.h>
+#include <schedpilot/llc_queues.bpf.h>
 #include <schedpilot/look.bpf.h>
-#include <schedpilot/machine.bpf.h>
 #include <schedpilot/slices.bpf.h>
 #include <schedpilot/tasks.bpf.h>
 #include <schedpilot/timing.bpf.h>
 #include <schedpilot/virtual_time.bpf.h>
 
-/*
- * Runnable weight of each queue, and its virtual time: its CPU time divided by its weight.
- * Arrays are not static: clang splits those whose every use it sees, and their types are
- * lost.
- */
-u64 weight_in[2];
-u64 had[2];
+/* What an LLC knows of the queues. */
+struct account {
+	/* Runnable weight of each queue. */
+	u64 weight_in[2];
+	/* Virtual time of each queue: its CPU time divided by its weight. */
+	u64 had[2];
+} __attribute__((aligned(64)));
+
+struct account accounts[MAX_LLCS];
+
+static struct account *account_in(u32 llc)
+{
+	return &accounts[llc & (MAX_LLCS - 1)];
+}
 
 /* Whether `part`, in which `?` stands for any byte if `wild`, is at place `from` of the name. */
 static __always_inline bool at(const char *name, u32 from, const char *part, u32 length, bool wild)
@@ -169,18 +180,22 @@ static u64 weight_of(const struct task_struct *p, const struct task_ctx *t)
 	return weight ? weight : 1;
 }
 
-/* Bring the task's virtual time within bounds of the clock. A task that slept has less credit. */
-static void bring_near(struct task_ctx *t, bool woke)
+/*
+ * The task waits in this LLC: bring its virtual time within bounds of the clock. A task that slept
+ * has less credit.
+ */
+static void bring_near(struct task_ctx *t, u32 llc, bool woke)
 {
-	u64 ahead = reach(max_wait_ns);
+	u64 ahead = reach(llc, max_wait_ns);
 
+	follow(t, llc);
 	settle(t, woke ? credit_ns : ahead, ahead);
 }
 
 /* The slice that the policy wants for the task, within bounds, shorter if many wait. */
 static u64 slice_for(struct task_struct *p, struct task_ctx *t, s32 waiting)
 {
-	u64 fit = fitting_slice(max_wait_ns, waiting);
+	u64 fit = fitting_slice(max_wait_ns, waiting, t->llc);
 	s64 wanted;
 
 	switch (t->class) {
@@ -212,42 +227,66 @@ static u64 place_of(struct task_struct *p, struct task_ctx *t)
 }
 
 /*
+ * What a task counts in a queue is one word: its weight, the queue above that, and the LLC. See
+ * <schedpilot/virtual_time.bpf.h> for the reason.
+ */
+static void add_to_queue(u64 counted, bool away)
+{
+	u64 weight = counted & ((1ULL << 48) - 1);
+	u32 queue = counted >> 48 & 1;
+	struct account *there = account_in(counted >> 56);
+
+	__sync_fetch_and_add(&there->weight_in[queue], away ? -weight : weight);
+}
+
+static void count_in_queue(struct task_ctx *t, u64 counted)
+{
+	if (counted == t->counted_in)
+		return;
+	add_to_queue(counted, false);
+	add_to_queue(__sync_lock_test_and_set(&t->counted_in, counted), true);
+}
+
+static u64 counted_as(const struct task_ctx *t, u64 weight)
+{
+	return (u64)t->llc << 56 | (u64)(t->queue & 1) << 48 | weight;
+}
+
+/*
  * Keep the sums of weights: what the task weighs, and the queue that it waits in, may have
  * changed since it woke. A queue that had nobody begins near the clock, as a task does that slept.
  */
 static void count_in(const struct task_struct *p, struct task_ctx *t)
 {
 	u64 weight = weight_of(p, t);
-	u64 behind, own;
+	struct account *here = account_in(t->llc);
+	u64 behind, own, clock = llc_at(t->llc)->clock, counted = counted_as(t, weight);
 	u32 queue = t->queue;
 
-	if (!t->counted || queue >= 2 || t->counted_in >= 2)
+	if (!t->counted || queue >= 2)
 		return;
-	own = queue == t->counted_in ? t->counted : 0;
-	behind = weight_in[queue] > own ? reach(max_wait_ns) : credit_ns;
-	if (before(had[queue], clock - behind))
-		had[queue] = clock - behind;
-	if (queue == t->counted_in && weight == t->counted)
-		return;
-	__sync_fetch_and_sub(&weight_in[t->counted_in], t->counted);
-	__sync_fetch_and_add(&weight_in[queue], weight);
-	t->counted_in = queue;
-	__sync_fetch_and_add(&runnable_weight, weight - t->counted);
-	t->counted = weight;
+	own = counted == t->counted_in ? weight : 0;
+	behind = here->weight_in[queue] > own ? reach(t->llc, max_wait_ns) : credit_ns;
+	if (before(here->had[queue], clock - behind))
+		here->had[queue] = clock - behind;
+	count_in_queue(t, counted);
+	if (t->counted && weight != counted_weight(t))
+		weigh_in(t, weight);
 }
 
 /* Account for the task's run time since `started_at`, and start again from `now`. */
 static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
 {
 	u64 ran = now - t->started_at, weight = weight_of(p, t);
+	struct account *here = account_in(t->llc);
 	u32 queue = t->queue;
 	u64 ours;
 
 	t->started_at = now;
 	advance(t, ran, weight);
 	if (queue < 2) {
-		ours = weight_in[queue];
-		__sync_fetch_and_add(&had[queue], ran * 100 / (ours > weight ? ours : weight));
+		ours = here->weight_in[queue];
+		__sync_fetch_and_add(&here->had[queue], ran * 100 / (ours > weight ? ours : weight));
 	}
 }
 
@@ -289,7 +328,7 @@ static bool take(u32 queue, u64 dsq, struct task_struct *prev, u64 now)
 	if (prev && (prev->scx.flags & SCX_TASK_QUEUED))
 		t = ctx_of(prev);
 	if (t && t->queue == queue) {
-		bring_near(t, false);
+		bring_near(t, t->llc, false);
 		/* Its place is the one that it would have if it joined now. */
 		t->queued_at = now;
 		mine = place_of(prev, t);
@@ -311,7 +350,7 @@ static bool take(u32 queue, u64 dsq, struct task_struct *prev, u64 now)
 /* Give this CPU a task of one queue. False: it has none for it. */
 static bool serve(u32 queue, s32 cpu, struct task_struct *prev, u64 now)
 {
-	u64 dsq = queue;
+	u64 dsq = queue_in(queue, llc_of(cpu));
 
 	/*
 	 * A compiler that knew all values would omit a bounds check, which the verifier then
@@ -326,7 +365,7 @@ static bool wanted(u32 queue, s32 cpu, struct task_struct *prev)
 {
 	struct task_ctx *t;
 
-	if (scx_bpf_dsq_nr_queued(queue) > 0)
+	if (scx_bpf_dsq_nr_queued(queue_in(queue, llc_of(cpu))) > 0)
 		return true;
 	if (!prev || !(prev->scx.flags & SCX_TASK_QUEUED))
 		return false;
@@ -337,13 +376,14 @@ static bool wanted(u32 queue, s32 cpu, struct task_struct *prev)
 /* Among the queues of tier normal, the one that is furthest behind goes first. */
 static bool serve_normal(s32 cpu, struct task_struct *prev, u64 now)
 {
+	const struct account *here = account_in(llc_of(cpu));
 	u32 next = NO_QUEUE;
 
 	if (wanted(QUEUE_0, cpu, prev) &&
-	    (next == NO_QUEUE || before(had[QUEUE_0], had[next & 1])))
+	    (next == NO_QUEUE || before(here->had[QUEUE_0], here->had[next & 1])))
 		next = QUEUE_0;
 	if (wanted(QUEUE_1, cpu, prev) &&
-	    (next == NO_QUEUE || before(had[QUEUE_1], had[next & 1])))
+	    (next == NO_QUEUE || before(here->had[QUEUE_1], here->had[next & 1])))
 		next = QUEUE_1;
 	if (next != NO_QUEUE && serve(next, cpu, prev, now))
 		return true;
@@ -359,10 +399,34 @@ static bool serve_normal(s32 cpu, struct task_struct *prev, u64 now)
 }
 
 /*
+ * Whether a task that waits in the LLC `other` would get no less in `mine`; see
+ * <schedpilot/balance.bpf.h>.
+ */
+static bool gains(u64 queue, u32 mine, u32 other, const struct task_ctx *t, u64 beside)
+{
+	return gains_weight(mine, other, t, beside);
+}
+
+/* A task of another LLC for a CPU that would go idle. */
+__noinline int choose_abroad(s32 cpu)
+{
+	u32 llc = llc_of(cpu);
+
+	if (steal(QUEUE_0, llc))
+		goto stolen;
+	if (steal(QUEUE_1, llc))
+		goto stolen;
+	return 0;
+stolen:
+	count(STAT_STOLEN);
+	return 1;
+}
+
+/*
  * The order alone bounds no task's wait. So tasks that have waited too long move to the
  * kernel's own global queue, which every CPU that may run them serves before all others.
  */
-static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
+static void give_late_turns(u64 dsq, u64 wait, bool briefly, u64 now, s32 cpu)
 {
 	struct task_struct *p;
 	struct task_ctx *t;
@@ -389,7 +453,7 @@ static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 			continue;
 		if (briefly)
 			scx_bpf_dsq_move_set_slice(BPF_FOR_EACH_ITER, LATE_SLICE_NS);
-		if (!scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0))
+		if (!serve_at_once(BPF_FOR_EACH_ITER, p, cpu))
 			continue;
 		count(STAT_LATE);
 		if (++served >= most)
@@ -397,10 +461,21 @@ static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 	}
 }
 
-static void look_for_late(u64 now)
+/* Now and then one CPU of each LLC looks for late tasks, and for LLCs with more load. */
+static void look(s32 cpu, u64 now)
 {
-	serve_late(QUEUE_0, late_wait_ns, true, now);
-	serve_late(QUEUE_1, max_wait_ns, false, now);
+	u32 llc = llc_of(cpu);
+
+	if (!look_due(llc, now, LOOK_NS))
+		return;
+	give_late_turns(queue_in(QUEUE_0, llc), late_wait_ns, true, now, cpu);
+	give_late_turns(queue_in(QUEUE_1, llc), max_wait_ns, false, now, cpu);
+	if (nr_llcs < 2)
+		return;
+	adopt_late(QUEUE_0, late_wait_ns, now, cpu);
+	balance(QUEUE_0, llc, cpu);
+	adopt_late(QUEUE_1, max_wait_ns, now, cpu);
+	balance(QUEUE_1, llc, cpu);
 }
 
 s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -414,7 +489,7 @@ s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 w
 	t->queue = place(p, t);
 	cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 	if (idle && may_start(p, t)) {
-		bring_near(t, true);
+		bring_near(t, llc_of(cpu), true);
 		count_in(p, t);
 		count(STAT_DIRECT);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(p, t, 0), 0);
@@ -425,6 +500,7 @@ s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 w
 void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *t = ctx_of(p);
+	u32 llc;
 	u64 dsq;
 
 	if (is_woken_kthread(p, enq_flags)) {
@@ -440,9 +516,10 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 	if (holds(p, t, enq_flags))
 		return;
 	t->queue = place(p, t);
-	bring_near(t, enq_flags & SCX_ENQ_WAKEUP);
+	llc = llc_of_task(p);
+	bring_near(t, llc, enq_flags & SCX_ENQ_WAKEUP);
 	t->queued_at = scx_bpf_now();
-	dsq = t->queue;
+	dsq = queue_in(t->queue, llc);
 	count(STAT_QUEUED);
 	scx_bpf_dsq_insert_vtime(p, dsq, slice_for(p, t, scx_bpf_dsq_nr_queued(dsq)),
 				 place_of(p, t), enq_flags);
@@ -450,22 +527,21 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 	wake_idle_cpu(p);
 }
 
-/* Its group is no longer held. */
-static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t)
+/* From now on it waits in this LLC. */
+static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t, u32 llc)
 {
 	u64 dsq;
 
 	t->queue = place(p, t);
-	bring_near(t, false);
-	t->queued_at = scx_bpf_now();
-	dsq = t->queue;
+	bring_near(t, llc, false);
+	dsq = queue_in(t->queue, llc);
 	scx_bpf_dsq_move_set_slice(it, slice_for(p, t, scx_bpf_dsq_nr_queued(dsq)));
 	scx_bpf_dsq_move_set_vtime(it, place_of(p, t));
 	scx_bpf_dsq_move_vtime(it, p, dsq, 0);
 	count_in(p, t);
 }
 
-/* Give this CPU a task, or let it continue with `prev`. False: there is none for it. */
+/* Give this CPU a task of its LLC, or let it continue with `prev`. False: there is none for it. */
 static bool choose(s32 cpu, struct task_struct *prev, u64 now)
 {
 	if (serve_normal(cpu, prev, now)) /* normal */
@@ -484,11 +560,17 @@ void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 		t->queue = place(prev, t);
 		count_in(prev, t);
 	}
-	if (look_due(now, LOOK_NS))
-		look_for_late(now);
+	look(cpu, now);
 	may_stay = stays(prev, now);
-	if (!choose(cpu, may_stay, now))
-		last_resort(prev, SCX_SLICE_DFL);
+	if (choose(cpu, may_stay, now)) {
+		/* It goes on with a new slice. */
+		if (t && may_stay && (prev->scx.flags & SCX_TASK_QUEUED) && prev->scx.slice)
+			balance_lone(t->queue, llc_of(cpu), cpu, counted_weight(t), now);
+		return;
+	}
+	if (nr_llcs > 1 && choose_abroad(cpu))
+		return;
+	last_resort(prev, SCX_SLICE_DFL);
 }
 
 void BPF_STRUCT_OPS(policy_runnable, struct task_struct *p, u64 enq_flags)
@@ -499,9 +581,9 @@ void BPF_STRUCT_OPS(policy_runnable, struct task_struct *p, u64 enq_flags)
 		return;
 	group_runnable(p, t);
 	if (!t->counted) {
+		follow(t, llc_of_task(p));
 		weigh_in(t, weight_of(p, t));
-		t->counted_in = t->queue < 2 ? t->queue : 0;
-		__sync_fetch_and_add(&weight_in[t->counted_in], t->counted);
+		count_in_queue(t, counted_as(t, counted_weight(t)));
 	}
 }
 
@@ -511,8 +593,7 @@ void BPF_STRUCT_OPS(policy_quiescent, struct task_struct *p, u64 deq_flags)
 
 	if (!t)
 		return;
-	if (t->counted_in < 2)
-		__sync_fetch_and_sub(&weight_in[t->counted_in], t->counted);
+	count_in_queue(t, 0);
 	weigh_out(t);
 	group_quiescent(t);
 }
@@ -523,6 +604,10 @@ void BPF_STRUCT_OPS(policy_running, struct task_struct *p)
 
 	if (!t)
 		return;
+	if (t->llc != llc_of_task(p)) {
+		follow(t, llc_of_task(p));
+		count_in(p, t);
+	}
 	t->started_at = scx_bpf_now();
 	group_runs(p, t, t->started_at);
 	t->queued_at = 0;
@@ -546,36 +631,36 @@ s32 BPF_STRUCT_OPS(policy_init_task, struct task_struct *p, struct scx_init_task
 
 	if (!t)
 		return -ENOMEM;
-	t->vtime = clock;
+	start_at_clock(t, llc_of_task(p));
 	group_joins(t, args);
 	return 0;
 }
 
 void BPF_STRUCT_OPS(policy_cpu_online, s32 cpu)
 {
-	__sync_fetch_and_add(&nr_online, 1);
+	cpu_comes(cpu);
 }
 
 void BPF_STRUCT_OPS(policy_cpu_offline, s32 cpu)
 {
-	__sync_fetch_and_sub(&nr_online, 1);
-	hand_over(QUEUE_0, cpu);
-	hand_over(QUEUE_1, cpu);
+	cpu_goes(cpu);
+	hand_over_all(QUEUE_0, cpu);
+	hand_over_all(QUEUE_1, cpu);
 	hand_over_held(cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(policy_init)
 {
-	s32 error;
+	s32 error = llcs_init();
 
-	count_cpus();
-	error = groups_init();
+	if (!error)
+		error = groups_init();
 	if (error)
 		return error;
-	error = scx_bpf_create_dsq(QUEUE_0, -1);
+	error = create_queues(QUEUE_0);
 	if (error)
 		return error;
-	error = scx_bpf_create_dsq(QUEUE_1, -1);
+	error = create_queues(QUEUE_1);
 	if (error)
 		return error;
 	return 0;

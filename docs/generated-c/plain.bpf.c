@@ -18,9 +18,6 @@ UEI_DEFINE(uei);
 
 #define QUEUE_0 0 /* normal: the rest */
 
-/* At most this many late tasks are served at one look. */
-#define LATE_AT_ONCE 32
-
 /* Slice bounds, ns; SQUEEZED_NS is the floor when many tasks wait. */
 #define SQUEEZED_NS 500000
 #define SHORTEST_NS 50000
@@ -39,6 +36,7 @@ enum counter_index {
 	STAT_QUEUED,  /* tasks that joined a queue */
 	STAT_KTHREAD, /* per-CPU kernel threads let through */
 	STAT_LATE,    /* tasks served out of order because they waited too long */
+	STAT_STOLEN,  /* tasks taken from another LLC's queue by a CPU without work */
 	NR_COUNTERS,
 };
 
@@ -48,23 +46,29 @@ struct task_ctx {
 	/* When it last began to run, and when to wait, ns; 0 while it does not. */
 	u64 started_at;
 	u64 queued_at;
-	/* Its part of runnable_weight; 0 while it sleeps. */
+	/* Its part of an LLC's runnable_weight; 0 while it sleeps. */
 	u64 counted;
 	/* Its place among control groups. */
 	struct member member;
 	/* Its rule, and the queue where it waits or last waited. */
 	u32 class;
 	u32 queue;
+	/* The LLC where it waits or runs, and to whose clock vtime belongs; when another took it, ns. */
+	u32 llc;
+	u64 moved_at;
 };
 
+#include <schedpilot/balance.bpf.h>
 #include <schedpilot/cgroup_hold.bpf.h>
 #include <schedpilot/cgroup_settle.bpf.h>
 #include <schedpilot/counters.bpf.h>
 #include <schedpilot/hand_over.bpf.h>
 #include <schedpilot/idle.bpf.h>
 #include <schedpilot/kthreads.bpf.h>
+#include <schedpilot/late.bpf.h>
+#include <schedpilot/llc.bpf.h>
+#include <schedpilot/llc_queues.bpf.h>
 #include <schedpilot/look.bpf.h>
-#include <schedpilot/machine.bpf.h>
 #include <schedpilot/slices.bpf.h>
 #include <schedpilot/tasks.bpf.h>
 #include <schedpilot/timing.bpf.h>
@@ -84,18 +88,22 @@ static u64 weight_of(const struct task_struct *p, const struct task_ctx *t)
 	return weight ? weight : 1;
 }
 
-/* Bring the task's virtual time within bounds of the clock. A task that slept has less credit. */
-static void bring_near(struct task_ctx *t, bool woke)
+/*
+ * The task waits in this LLC: bring its virtual time within bounds of the clock. A task that slept
+ * has less credit.
+ */
+static void bring_near(struct task_ctx *t, u32 llc, bool woke)
 {
-	u64 ahead = reach(max_wait_ns);
+	u64 ahead = reach(llc, max_wait_ns);
 
+	follow(t, llc);
 	settle(t, woke ? credit_ns : ahead, ahead);
 }
 
 /* The slice that the policy wants for the task, within bounds, shorter if many wait. */
 static u64 slice_for(struct task_struct *p, struct task_ctx *t, s32 waiting)
 {
-	u64 fit = fitting_slice(max_wait_ns, waiting);
+	u64 fit = fitting_slice(max_wait_ns, waiting, t->llc);
 	s64 wanted;
 
 	switch (t->class) {
@@ -126,10 +134,8 @@ static void count_in(const struct task_struct *p, struct task_ctx *t)
 {
 	u64 weight = weight_of(p, t);
 
-	if (!t->counted || weight == t->counted)
-		return;
-	__sync_fetch_and_add(&runnable_weight, weight - t->counted);
-	t->counted = weight;
+	if (t->counted && weight != counted_weight(t))
+		weigh_in(t, weight);
 }
 
 /* Account for the task's run time since `started_at`, and start again from `now`. */
@@ -176,7 +182,7 @@ static bool take(u32 queue, u64 dsq, struct task_struct *prev, u64 now)
 	if (prev && (prev->scx.flags & SCX_TASK_QUEUED))
 		t = ctx_of(prev);
 	if (t && t->queue == queue) {
-		bring_near(t, false);
+		bring_near(t, t->llc, false);
 		/* Its place is the one that it would have if it joined now. */
 		t->queued_at = now;
 		mine = place_of(prev, t);
@@ -198,7 +204,7 @@ static bool take(u32 queue, u64 dsq, struct task_struct *prev, u64 now)
 /* Give this CPU a task of one queue. False: it has none for it. */
 static bool serve(u32 queue, s32 cpu, struct task_struct *prev, u64 now)
 {
-	u64 dsq = queue;
+	u64 dsq = queue_in(queue, llc_of(cpu));
 
 	/*
 	 * A compiler that knew all values would omit a bounds check, which the verifier then
@@ -209,10 +215,32 @@ static bool serve(u32 queue, s32 cpu, struct task_struct *prev, u64 now)
 }
 
 /*
+ * Whether a task that waits in the LLC `other` would get no less in `mine`; see
+ * <schedpilot/balance.bpf.h>.
+ */
+static bool gains(u64 queue, u32 mine, u32 other, const struct task_ctx *t, u64 beside)
+{
+	return gains_weight(mine, other, t, beside);
+}
+
+/* A task of another LLC for a CPU that would go idle. */
+__noinline int choose_abroad(s32 cpu)
+{
+	u32 llc = llc_of(cpu);
+
+	if (steal(QUEUE_0, llc))
+		goto stolen;
+	return 0;
+stolen:
+	count(STAT_STOLEN);
+	return 1;
+}
+
+/*
  * The order alone bounds no task's wait. So tasks that have waited too long move to the
  * kernel's own global queue, which every CPU that may run them serves before all others.
  */
-static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
+static void give_late_turns(u64 dsq, u64 wait, bool briefly, u64 now, s32 cpu)
 {
 	struct task_struct *p;
 	struct task_ctx *t;
@@ -232,7 +260,7 @@ static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 		if (!t || before(now, t->queued_at + wait) ||
 		    before(oldest + wait / 2, t->queued_at))
 			continue;
-		if (!scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0))
+		if (!serve_at_once(BPF_FOR_EACH_ITER, p, cpu))
 			continue;
 		count(STAT_LATE);
 		if (++served >= most)
@@ -240,9 +268,18 @@ static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 	}
 }
 
-static void look_for_late(u64 now)
+/* Now and then one CPU of each LLC looks for late tasks, and for LLCs with more load. */
+static void look(s32 cpu, u64 now)
 {
-	serve_late(QUEUE_0, max_wait_ns, false, now);
+	u32 llc = llc_of(cpu);
+
+	if (!look_due(llc, now, LOOK_NS))
+		return;
+	give_late_turns(queue_in(QUEUE_0, llc), max_wait_ns, false, now, cpu);
+	if (nr_llcs < 2)
+		return;
+	adopt_late(QUEUE_0, max_wait_ns, now, cpu);
+	balance(QUEUE_0, llc, cpu);
 }
 
 s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -256,7 +293,7 @@ s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 w
 	t->queue = place(p, t);
 	cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 	if (idle && may_start(p, t)) {
-		bring_near(t, true);
+		bring_near(t, llc_of(cpu), true);
 		count_in(p, t);
 		count(STAT_DIRECT);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(p, t, 0), 0);
@@ -267,6 +304,7 @@ s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 w
 void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *t = ctx_of(p);
+	u32 llc;
 	u64 dsq;
 
 	if (is_woken_kthread(p, enq_flags)) {
@@ -282,9 +320,10 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 	if (holds(p, t, enq_flags))
 		return;
 	t->queue = place(p, t);
-	bring_near(t, enq_flags & SCX_ENQ_WAKEUP);
+	llc = llc_of_task(p);
+	bring_near(t, llc, enq_flags & SCX_ENQ_WAKEUP);
 	t->queued_at = scx_bpf_now();
-	dsq = t->queue;
+	dsq = queue_in(t->queue, llc);
 	count(STAT_QUEUED);
 	scx_bpf_dsq_insert_vtime(p, dsq, slice_for(p, t, scx_bpf_dsq_nr_queued(dsq)),
 				 place_of(p, t), enq_flags);
@@ -292,22 +331,21 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 	wake_idle_cpu(p);
 }
 
-/* Its group is no longer held. */
-static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t)
+/* From now on it waits in this LLC. */
+static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t, u32 llc)
 {
 	u64 dsq;
 
 	t->queue = place(p, t);
-	bring_near(t, false);
-	t->queued_at = scx_bpf_now();
-	dsq = t->queue;
+	bring_near(t, llc, false);
+	dsq = queue_in(t->queue, llc);
 	scx_bpf_dsq_move_set_slice(it, slice_for(p, t, scx_bpf_dsq_nr_queued(dsq)));
 	scx_bpf_dsq_move_set_vtime(it, place_of(p, t));
 	scx_bpf_dsq_move_vtime(it, p, dsq, 0);
 	count_in(p, t);
 }
 
-/* Give this CPU a task, or let it continue with `prev`. False: there is none for it. */
+/* Give this CPU a task of its LLC, or let it continue with `prev`. False: there is none for it. */
 static bool choose(s32 cpu, struct task_struct *prev, u64 now)
 {
 	if (serve(QUEUE_0, cpu, prev, now)) /* normal */
@@ -326,11 +364,17 @@ void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 		t->queue = place(prev, t);
 		count_in(prev, t);
 	}
-	if (look_due(now, LOOK_NS))
-		look_for_late(now);
+	look(cpu, now);
 	may_stay = stays(prev, now);
-	if (!choose(cpu, may_stay, now))
-		last_resort(prev, SCX_SLICE_DFL);
+	if (choose(cpu, may_stay, now)) {
+		/* It goes on with a new slice. */
+		if (t && may_stay && (prev->scx.flags & SCX_TASK_QUEUED) && prev->scx.slice)
+			balance_lone(t->queue, llc_of(cpu), cpu, counted_weight(t), now);
+		return;
+	}
+	if (nr_llcs > 1 && choose_abroad(cpu))
+		return;
+	last_resort(prev, SCX_SLICE_DFL);
 }
 
 void BPF_STRUCT_OPS(policy_runnable, struct task_struct *p, u64 enq_flags)
@@ -341,6 +385,7 @@ void BPF_STRUCT_OPS(policy_runnable, struct task_struct *p, u64 enq_flags)
 		return;
 	group_runnable(p, t);
 	if (!t->counted) {
+		follow(t, llc_of_task(p));
 		weigh_in(t, weight_of(p, t));
 	}
 }
@@ -361,6 +406,10 @@ void BPF_STRUCT_OPS(policy_running, struct task_struct *p)
 
 	if (!t)
 		return;
+	if (t->llc != llc_of_task(p)) {
+		follow(t, llc_of_task(p));
+		count_in(p, t);
+	}
 	t->started_at = scx_bpf_now();
 	group_runs(p, t, t->started_at);
 	t->queued_at = 0;
@@ -384,32 +433,32 @@ s32 BPF_STRUCT_OPS(policy_init_task, struct task_struct *p, struct scx_init_task
 
 	if (!t)
 		return -ENOMEM;
-	t->vtime = clock;
+	start_at_clock(t, llc_of_task(p));
 	group_joins(t, args);
 	return 0;
 }
 
 void BPF_STRUCT_OPS(policy_cpu_online, s32 cpu)
 {
-	__sync_fetch_and_add(&nr_online, 1);
+	cpu_comes(cpu);
 }
 
 void BPF_STRUCT_OPS(policy_cpu_offline, s32 cpu)
 {
-	__sync_fetch_and_sub(&nr_online, 1);
-	hand_over(QUEUE_0, cpu);
+	cpu_goes(cpu);
+	hand_over_all(QUEUE_0, cpu);
 	hand_over_held(cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(policy_init)
 {
-	s32 error;
+	s32 error = llcs_init();
 
-	count_cpus();
-	error = groups_init();
+	if (!error)
+		error = groups_init();
 	if (error)
 		return error;
-	error = scx_bpf_create_dsq(QUEUE_0, -1);
+	error = create_queues(QUEUE_0);
 	if (error)
 		return error;
 	return 0;

@@ -19,9 +19,6 @@ UEI_DEFINE(uei);
 #define QUEUE_0 0 /* latency: rule 1 */
 #define QUEUE_1 1 /* normal: the rest */
 
-/* At most this many late tasks are served at one look. */
-#define LATE_AT_ONCE 32
-
 /* Slice bounds, ns; SQUEEZED_NS is the floor when many tasks wait. */
 #define SQUEEZED_NS 500000
 #define SHORTEST_NS 50000
@@ -29,6 +26,9 @@ UEI_DEFINE(uei);
 
 /* A promise is kept in turns of about this length, ns, which nothing interrupts. */
 #define OWED_NS 1000000
+
+/* How often an LLC evens out with another what shares are due, ns. */
+#define EVEN_OUT_NS 10000000
 
 /* Live. the rest: at least this much of the machine, percent. */
 volatile u64 keeps_percent = 20;
@@ -51,6 +51,7 @@ enum counter_index {
 	STAT_LATE,    /* tasks served out of order because they waited too long */
 	STAT_OWED,    /* turns that a queue got because they were promised to it */
 	STAT_PREEMPT, /* CPUs taken from a task of a lower tier */
+	STAT_STOLEN,  /* tasks taken from another LLC's queue by a CPU without work */
 	NR_COUNTERS,
 };
 
@@ -60,15 +61,18 @@ struct task_ctx {
 	/* When it last began to run, and when to wait, ns; 0 while it does not. */
 	u64 started_at;
 	u64 queued_at;
-	/* Its part of runnable_weight; 0 while it sleeps. */
+	/* Its part of an LLC's runnable_weight; 0 while it sleeps. */
 	u64 counted;
 	/* Its place among control groups. */
 	struct member member;
 	/* Its rule, and the queue where it waits or last waited. */
 	u32 class;
 	u32 queue;
-	/* The queue that includes its weight. */
-	u32 counted_in;
+	/* The LLC where it waits or runs, and to whose clock vtime belongs; when another took it, ns. */
+	u32 llc;
+	u64 moved_at;
+	/* What it counts in which queue of which LLC; written by count_in_queue() alone. */
+	u64 counted_in;
 	/* CPU time since it last woke, ns. */
 	u64 ran;
 	/* CPU time between two sleeps, on average, ns. */
@@ -90,6 +94,7 @@ struct cpu_ctx {
 	u32 occupant;
 };
 
+#include <schedpilot/balance.bpf.h>
 #include <schedpilot/cgroup_hold.bpf.h>
 #include <schedpilot/cgroup_settle.bpf.h>
 #include <schedpilot/counters.bpf.h>
@@ -97,22 +102,36 @@ struct cpu_ctx {
 #include <schedpilot/hand_over.bpf.h>
 #include <schedpilot/idle.bpf.h>
 #include <schedpilot/kthreads.bpf.h>
+#include <schedpilot/late.bpf.h>
+#include <schedpilot/llc.bpf.h>
+#include <schedpilot/llc_queues.bpf.h>
 #include <schedpilot/look.bpf.h>
-#include <schedpilot/machine.bpf.h>
 #include <schedpilot/slices.bpf.h>
 #include <schedpilot/tasks.bpf.h>
 #include <schedpilot/timing.bpf.h>
 #include <schedpilot/virtual_time.bpf.h>
 
-/*
- * Runnable weight of each queue, and its virtual time: its CPU time divided by its weight.
- * Arrays are not static: clang splits those whose every use it sees, and their types are
- * lost.
- */
-u64 weight_in[2];
-u64 had[2];
-/* CPU time that a queue was promised and has not had, ns. */
-s64 owed[2];
+/* What an LLC knows of the queues. */
+struct account {
+	/* Runnable weight of each queue. */
+	u64 weight_in[2];
+	/* How many tasks are runnable in it. */
+	u64 nr_in[2];
+	/* Virtual time of each queue: its CPU time divided by its weight. */
+	u64 had[2];
+	/* CPU time that a queue was promised and has not had, ns. */
+	s64 owed[2];
+	/* When it last evened that out with another LLC, ns, and with which. */
+	u64 evened_at;
+	u32 partner;
+} __attribute__((aligned(64)));
+
+struct account accounts[MAX_LLCS];
+
+static struct account *account_in(u32 llc)
+{
+	return &accounts[llc & (MAX_LLCS - 1)];
+}
 
 /* Wakeups a second, on average. */
 static s64 wakeups_of(const struct task_ctx *t)
@@ -143,18 +162,22 @@ static u64 weight_of(const struct task_struct *p, const struct task_ctx *t)
 	return weight ? weight : 1;
 }
 
-/* Bring the task's virtual time within bounds of the clock. A task that slept has less credit. */
-static void bring_near(struct task_ctx *t, bool woke)
+/*
+ * The task waits in this LLC: bring its virtual time within bounds of the clock. A task that slept
+ * has less credit.
+ */
+static void bring_near(struct task_ctx *t, u32 llc, bool woke)
 {
-	u64 ahead = reach(max_wait_ns);
+	u64 ahead = reach(llc, max_wait_ns);
 
+	follow(t, llc);
 	settle(t, woke ? credit_ns : ahead, ahead);
 }
 
 /* The slice that the policy wants for the task, within bounds, shorter if many wait. */
 static u64 slice_for(struct task_struct *p, struct task_ctx *t, s32 waiting)
 {
-	u64 fit = fitting_slice(max_wait_ns, waiting);
+	u64 fit = fitting_slice(max_wait_ns, waiting, t->llc);
 	s64 wanted;
 
 	switch (t->class) {
@@ -181,28 +204,53 @@ static u64 place_of(struct task_struct *p, struct task_ctx *t)
 }
 
 /*
+ * What a task counts in a queue is one word: its weight, the queue above that, and the LLC. See
+ * <schedpilot/virtual_time.bpf.h> for the reason.
+ */
+static void add_to_queue(u64 counted, bool away)
+{
+	u64 weight = counted & ((1ULL << 48) - 1);
+	u32 queue = counted >> 48 & 1;
+	struct account *there = account_in(counted >> 56);
+
+	__sync_fetch_and_add(&there->weight_in[queue], away ? -weight : weight);
+	if (weight)
+		__sync_fetch_and_add(&there->nr_in[queue], away ? -1 : 1);
+}
+
+static void count_in_queue(struct task_ctx *t, u64 counted)
+{
+	if (counted == t->counted_in)
+		return;
+	add_to_queue(counted, false);
+	add_to_queue(__sync_lock_test_and_set(&t->counted_in, counted), true);
+}
+
+static u64 counted_as(const struct task_ctx *t, u64 weight)
+{
+	return (u64)t->llc << 56 | (u64)(t->queue & 1) << 48 | weight;
+}
+
+/*
  * Keep the sums of weights: what the task weighs, and the queue that it waits in, may have
  * changed since it woke. A queue that had nobody begins near the clock, as a task does that slept.
  */
 static void count_in(const struct task_struct *p, struct task_ctx *t)
 {
 	u64 weight = weight_of(p, t);
-	u64 behind, own;
+	struct account *here = account_in(t->llc);
+	u64 behind, own, clock = llc_at(t->llc)->clock, counted = counted_as(t, weight);
 	u32 queue = t->queue;
 
-	if (!t->counted || queue >= 2 || t->counted_in >= 2)
+	if (!t->counted || queue >= 2)
 		return;
-	own = queue == t->counted_in ? t->counted : 0;
-	behind = weight_in[queue] > own ? reach(max_wait_ns) : credit_ns;
-	if (before(had[queue], clock - behind))
-		had[queue] = clock - behind;
-	if (queue == t->counted_in && weight == t->counted)
-		return;
-	__sync_fetch_and_sub(&weight_in[t->counted_in], t->counted);
-	__sync_fetch_and_add(&weight_in[queue], weight);
-	t->counted_in = queue;
-	__sync_fetch_and_add(&runnable_weight, weight - t->counted);
-	t->counted = weight;
+	own = counted == t->counted_in ? weight : 0;
+	behind = here->weight_in[queue] > own ? reach(t->llc, max_wait_ns) : credit_ns;
+	if (before(here->had[queue], clock - behind))
+		here->had[queue] = clock - behind;
+	count_in_queue(t, counted);
+	if (t->counted && weight != counted_weight(t))
+		weigh_in(t, weight);
 }
 
 /* Add, within bounds that keep the past from counting for ever. Lost updates do no harm. */
@@ -217,7 +265,8 @@ static void put_down(s64 *account, s64 change, s64 most)
 static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
 {
 	u64 ran = now - t->started_at, weight = weight_of(p, t);
-	s64 own, most = 20000000 * nr_online;
+	s64 own, most = 20000000 * online_in(t->llc);
+	struct account *here = account_in(t->llc);
 	u32 queue = t->queue;
 	u64 ours;
 
@@ -225,12 +274,37 @@ static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
 	advance(t, ran, weight);
 	t->ran += ran;
 	if (queue < 2) {
-		ours = weight_in[queue];
-		__sync_fetch_and_add(&had[queue], ran * 100 / (ours > weight ? ours : weight));
+		ours = here->weight_in[queue];
+		__sync_fetch_and_add(&here->had[queue], ran * 100 / (ours > weight ? ours : weight));
 	}
 	/* the rest: at least 20% */
 	own = t->queue == QUEUE_1 ? ran : 0;
-	put_down(&owed[QUEUE_1], (s64)(ran * keeps_percent / 100) - own, most);
+	put_down(&here->owed[QUEUE_1], (s64)(ran * keeps_percent / 100) - own, most);
+}
+
+/* Both get half of what both have. */
+static void halve(s64 *one, s64 *other)
+{
+	s64 half = (*one + *other) >> 1;
+
+	*one = half;
+	*other = half;
+}
+
+/*
+ * A share is one of the machine: an LLC that does not use its part leaves it to the others, one
+ * after another.
+ */
+__noinline int even_out(u32 llc, u64 now)
+{
+	struct account *here = account_in(llc), *there;
+
+	if (nr_llcs < 2 || !turn_due(&here->evened_at, now, EVEN_OUT_NS))
+		return 0;
+	here->partner = next_llc(here->partner, llc);
+	there = account_in(here->partner);
+	halve(&here->owed[QUEUE_1], &there->owed[QUEUE_1]);
+	return 0;
 }
 
 /*
@@ -271,7 +345,7 @@ static bool take(u32 queue, u64 dsq, struct task_struct *prev, u64 now)
 	if (prev && (prev->scx.flags & SCX_TASK_QUEUED))
 		t = ctx_of(prev);
 	if (t && t->queue == queue) {
-		bring_near(t, false);
+		bring_near(t, t->llc, false);
 		/* Its place is the one that it would have if it joined now. */
 		t->queued_at = now;
 		mine = place_of(prev, t);
@@ -293,7 +367,7 @@ static bool take(u32 queue, u64 dsq, struct task_struct *prev, u64 now)
 /* Give this CPU a task of one queue. False: it has none for it. */
 static bool serve(u32 queue, s32 cpu, struct task_struct *prev, u64 now)
 {
-	u64 dsq = queue;
+	u64 dsq = queue_in(queue, llc_of(cpu));
 
 	/*
 	 * A compiler that knew all values would omit a bounds check, which the verifier then
@@ -303,11 +377,67 @@ static bool serve(u32 queue, s32 cpu, struct task_struct *prev, u64 now)
 	return take(queue, dsq, prev, now);
 }
 
+/* Runnable weight of the tier of this queue in an LLC. */
+static u64 tier_weight(u64 queue, u32 llc)
+{
+	const struct account *there = account_in(llc);
+
+	switch (queue) {
+	case QUEUE_0:
+		return there->weight_in[QUEUE_0]; /* latency */
+	case QUEUE_1:
+		return there->weight_in[QUEUE_1]; /* normal */
+	}
+	return llc_at(llc)->runnable_weight;
+}
+
+/* The CPUs that tiers above leave to this queue there, in fiftieths. */
+static u64 room_in(u64 queue, u32 llc)
+{
+	const struct account *there = account_in(llc);
+	u64 cpus = llc_at(llc)->nr_online, above = 0;
+
+	switch (queue) {
+	case QUEUE_1:
+		above = there->nr_in[QUEUE_0];
+		break;
+	}
+	return above < cpus ? 50 * (cpus - above) : cpus;
+}
+
+/*
+ * Whether a task that waits in the LLC `other` would get no less in `mine`; see
+ * <schedpilot/balance.bpf.h>.
+ */
+static bool gains(u64 queue, u32 mine, u32 other, const struct task_ctx *t, u64 beside)
+{
+	u64 ours = tier_weight(queue, mine) + counted_weight(t), theirs = tier_weight(queue, other);
+
+	if (!beside)
+		return ours * room_in(queue, other) <= theirs * room_in(queue, mine);
+	return gains_weight(mine, other, t, beside);
+}
+
+/* A task of another LLC for a CPU that would go idle. */
+__noinline int choose_abroad(s32 cpu)
+{
+	u32 llc = llc_of(cpu);
+
+	if (steal(QUEUE_0, llc))
+		goto stolen;
+	if (steal(QUEUE_1, llc))
+		goto stolen;
+	return 0;
+stolen:
+	count(STAT_STOLEN);
+	return 1;
+}
+
 /*
  * The order alone bounds no task's wait. So tasks that have waited too long move to the
  * kernel's own global queue, which every CPU that may run them serves before all others.
  */
-static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
+static void give_late_turns(u64 dsq, u64 wait, bool briefly, u64 now, s32 cpu)
 {
 	struct task_struct *p;
 	struct task_ctx *t;
@@ -328,7 +458,7 @@ static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 		    before(oldest + wait / 2, t->queued_at))
 			continue;
 		t->late = true;
-		if (!scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0))
+		if (!serve_at_once(BPF_FOR_EACH_ITER, p, cpu))
 			continue;
 		count(STAT_LATE);
 		if (++served >= most)
@@ -336,10 +466,21 @@ static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 	}
 }
 
-static void look_for_late(u64 now)
+/* Now and then one CPU of each LLC looks for late tasks, and for LLCs with more load. */
+static void look(s32 cpu, u64 now)
 {
-	serve_late(QUEUE_0, max_wait_ns, false, now);
-	serve_late(QUEUE_1, max_wait_ns, false, now);
+	u32 llc = llc_of(cpu);
+
+	if (!look_due(llc, now, LOOK_NS))
+		return;
+	give_late_turns(queue_in(QUEUE_0, llc), max_wait_ns, false, now, cpu);
+	give_late_turns(queue_in(QUEUE_1, llc), max_wait_ns, false, now, cpu);
+	if (nr_llcs < 2)
+		return;
+	adopt_late(QUEUE_0, max_wait_ns, now, cpu);
+	balance(QUEUE_0, llc, cpu);
+	adopt_late(QUEUE_1, max_wait_ns, now, cpu);
+	balance(QUEUE_1, llc, cpu);
 }
 
 /* Precedence: 1 for the first tier, 3 for the last. */
@@ -360,8 +501,8 @@ static bool preempts(const struct task_ctx *t)
 }
 
 /*
- * Find a CPU that `p` may use and that runs a task of a lower tier, claim it, and make it
- * choose again. Its previous CPU first, where its data may still be cached.
+ * Find a CPU of its LLC that `p` may use and that runs a task of a lower tier, claim it, and make
+ * it choose again. Its previous CPU first, where its data may still be cached.
  */
 static void take_cpu(struct task_struct *p, struct task_ctx *t)
 {
@@ -372,7 +513,7 @@ static void take_cpu(struct task_struct *p, struct task_ctx *t)
 		struct cpu_ctx *c;
 
 		cpu = (first + i) % nr_cpus;
-		if (!bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
+		if (llc_of(cpu) != t->llc || !bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
 			continue;
 		c = cpu_ctx(cpu);
 		if (!c || before(now, c->from))
@@ -400,7 +541,7 @@ s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 w
 	t->queue = place(p, t);
 	cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 	if (idle && may_start(p, t)) {
-		bring_near(t, true);
+		bring_near(t, llc_of(cpu), true);
 		count_in(p, t);
 		count(STAT_DIRECT);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(p, t, 0), 0);
@@ -411,6 +552,7 @@ s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 w
 void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *t = ctx_of(p);
+	u32 llc;
 	u64 dsq;
 
 	if (is_woken_kthread(p, enq_flags)) {
@@ -426,9 +568,10 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 	if (holds(p, t, enq_flags))
 		return;
 	t->queue = place(p, t);
-	bring_near(t, enq_flags & SCX_ENQ_WAKEUP);
+	llc = llc_of_task(p);
+	bring_near(t, llc, enq_flags & SCX_ENQ_WAKEUP);
 	t->queued_at = scx_bpf_now();
-	dsq = t->queue;
+	dsq = queue_in(t->queue, llc);
 	count(STAT_QUEUED);
 	scx_bpf_dsq_insert_vtime(p, dsq, slice_for(p, t, scx_bpf_dsq_nr_queued(dsq)),
 				 place_of(p, t), enq_flags);
@@ -437,26 +580,27 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 		take_cpu(p, t);
 }
 
-/* Its group is no longer held. */
-static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t)
+/* From now on it waits in this LLC. */
+static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t, u32 llc)
 {
 	u64 dsq;
 
 	t->queue = place(p, t);
-	bring_near(t, false);
-	t->queued_at = scx_bpf_now();
-	dsq = t->queue;
+	bring_near(t, llc, false);
+	dsq = queue_in(t->queue, llc);
 	scx_bpf_dsq_move_set_slice(it, slice_for(p, t, scx_bpf_dsq_nr_queued(dsq)));
 	scx_bpf_dsq_move_set_vtime(it, place_of(p, t));
 	scx_bpf_dsq_move_vtime(it, p, dsq, 0);
 	count_in(p, t);
 }
 
-/* Give this CPU a task, or let it continue with `prev`. False: there is none for it. */
+/* Give this CPU a task of its LLC, or let it continue with `prev`. False: there is none for it. */
 static bool choose(s32 cpu, struct task_struct *prev, struct cpu_ctx *c, u64 now)
 {
+	const struct account *here = account_in(llc_of(cpu));
+
 	/* the rest: at least 20% */
-	if (owed[QUEUE_1] > OWED_NS && serve(QUEUE_1, cpu, prev, now)) {
+	if (here->owed[QUEUE_1] > OWED_NS && serve(QUEUE_1, cpu, prev, now)) {
 		count(STAT_OWED);
 		c->from = now + OWED_NS;
 		return true;
@@ -484,11 +628,18 @@ void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 		count_in(prev, t);
 		c->occupant = tier_of(t->queue);
 	}
-	if (look_due(now, LOOK_NS))
-		look_for_late(now);
+	look(cpu, now);
+	even_out(llc_of(cpu), now);
 	may_stay = stays(prev, now);
-	if (!choose(cpu, may_stay, c, now))
-		last_resort(prev, SCX_SLICE_DFL);
+	if (choose(cpu, may_stay, c, now)) {
+		/* It goes on with a new slice. */
+		if (t && may_stay && (prev->scx.flags & SCX_TASK_QUEUED) && prev->scx.slice)
+			balance_lone(t->queue, llc_of(cpu), cpu, counted_weight(t), now);
+		return;
+	}
+	if (nr_llcs > 1 && choose_abroad(cpu))
+		return;
+	last_resort(prev, SCX_SLICE_DFL);
 }
 
 void BPF_STRUCT_OPS(policy_runnable, struct task_struct *p, u64 enq_flags)
@@ -501,9 +652,9 @@ void BPF_STRUCT_OPS(policy_runnable, struct task_struct *p, u64 enq_flags)
 		return;
 	group_runnable(p, t);
 	if (!t->counted) {
+		follow(t, llc_of_task(p));
 		weigh_in(t, weight_of(p, t));
-		t->counted_in = t->queue < 2 ? t->queue : 0;
-		__sync_fetch_and_add(&weight_in[t->counted_in], t->counted);
+		count_in_queue(t, counted_as(t, counted_weight(t)));
 	}
 	if (!(enq_flags & SCX_ENQ_WAKEUP))
 		return;
@@ -520,8 +671,7 @@ void BPF_STRUCT_OPS(policy_quiescent, struct task_struct *p, u64 deq_flags)
 
 	if (!t)
 		return;
-	if (t->counted_in < 2)
-		__sync_fetch_and_sub(&weight_in[t->counted_in], t->counted);
+	count_in_queue(t, 0);
 	weigh_out(t);
 	group_quiescent(t);
 	if (deq_flags & SCX_DEQ_SLEEP) {
@@ -537,6 +687,10 @@ void BPF_STRUCT_OPS(policy_running, struct task_struct *p)
 
 	if (!t || !c)
 		return;
+	if (t->llc != llc_of_task(p)) {
+		follow(t, llc_of_task(p));
+		count_in(p, t);
+	}
 	t->started_at = scx_bpf_now();
 	group_runs(p, t, t->started_at);
 	t->queued_at = 0;
@@ -565,36 +719,36 @@ s32 BPF_STRUCT_OPS(policy_init_task, struct task_struct *p, struct scx_init_task
 
 	if (!t)
 		return -ENOMEM;
-	t->vtime = clock;
+	start_at_clock(t, llc_of_task(p));
 	group_joins(t, args);
 	return 0;
 }
 
 void BPF_STRUCT_OPS(policy_cpu_online, s32 cpu)
 {
-	__sync_fetch_and_add(&nr_online, 1);
+	cpu_comes(cpu);
 }
 
 void BPF_STRUCT_OPS(policy_cpu_offline, s32 cpu)
 {
-	__sync_fetch_and_sub(&nr_online, 1);
-	hand_over(QUEUE_0, cpu);
-	hand_over(QUEUE_1, cpu);
+	cpu_goes(cpu);
+	hand_over_all(QUEUE_0, cpu);
+	hand_over_all(QUEUE_1, cpu);
 	hand_over_held(cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(policy_init)
 {
-	s32 error;
+	s32 error = llcs_init();
 
-	count_cpus();
-	error = groups_init();
+	if (!error)
+		error = groups_init();
 	if (error)
 		return error;
-	error = scx_bpf_create_dsq(QUEUE_0, -1);
+	error = create_queues(QUEUE_0);
 	if (error)
 		return error;
-	error = scx_bpf_create_dsq(QUEUE_1, -1);
+	error = create_queues(QUEUE_1);
 	if (error)
 		return error;
 	return 0;

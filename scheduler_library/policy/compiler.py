@@ -331,7 +331,6 @@ class _Context:
             "preempting": preempting,
             "preempt_test": self._preempt_test(),
             "per_cpu": Reach.LOCAL in reaches,
-            "per_llc": Reach.LLC in reaches,
             "any_cpus": cpus,
             # Whether some wakeups go elsewhere than where the kernel would send them.
             "placed": cpus or any(queue["sticky"] for queue in queues),
@@ -476,7 +475,7 @@ class _Context:
             if patient
             else "max_wait_ns",
             "briefly": "true" if patient else "false",
-            "may": f"left[QUEUE_{owner.number}] > 0 && " if each.most < 100 else "",
+            "may": f"here->left[QUEUE_{owner.number}] > 0 && " if each.most < 100 else "",
         }
 
     def _limit_owner(self, each: Queue) -> Queue:

@@ -105,7 +105,7 @@ class QueueOrder:
 
 @dataclass(frozen=True)
 class Queue:
-    """One dispatch queue, or one for each CPU or LLC. `number` counts from 0.
+    """One dispatch queue for each LLC, or one for each CPU. `number` counts from 0.
 
     `keeps` and `most` are percents of the machine: guaranteed, and not to be exceeded while others
     wait; 0 and 100 by default. `classes` names the rules, for comments.
@@ -528,11 +528,8 @@ class _Planner:
             len(self._queues),
             tier,
             self._key(settings),
-            reach.reach
-            if isinstance(reach, ReachOf)
-            else Reach.LOCAL
-            if "stickiness" in settings
-            else None,
+            # `llc` is what every queue is.
+            Reach.LOCAL if reach == ReachOf(Reach.LOCAL) or "stickiness" in settings else None,
             self._resolved(cpus) if isinstance(cpus, Cpus) else None,
             min(keeps, limit),
             limit,

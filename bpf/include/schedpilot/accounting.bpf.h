@@ -13,6 +13,7 @@
 #define SCHEDPILOT_ACCOUNTING_BPF_H
 
 #include <schedpilot/cgroup_hold.bpf.h>
+#include <schedpilot/llc_queues.bpf.h>
 #include <schedpilot/tasks.bpf.h>
 #include <schedpilot/virtual_time.bpf.h>
 
@@ -22,8 +23,10 @@ void BPF_STRUCT_OPS(account_runnable, struct task_struct *p, u64 enq_flags)
 
 	if (!t)
 		return;
-	if (!t->counted)
+	if (!t->counted) {
+		follow(t, llc_of_task(p));
 		weigh_in(t, p->scx.weight);
+	}
 	group_runnable(p, t);
 }
 
@@ -43,6 +46,7 @@ void BPF_STRUCT_OPS(account_running, struct task_struct *p)
 
 	if (!t)
 		return;
+	follow(t, llc_of_task(p));
 	t->started_at = scx_bpf_now();
 	group_runs(p, t, t->started_at);
 }
@@ -59,14 +63,13 @@ void BPF_STRUCT_OPS(account_stopping, struct task_struct *p, bool runnable)
 	t->started_at = 0;
 }
 
-/* A new task begins at the clock. */
 s32 BPF_STRUCT_OPS(account_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
 	struct task_ctx *t = new_ctx(p);
 
 	if (!t)
 		return -ENOMEM;
-	t->vtime = clock;
+	start_at_clock(t, llc_of_task(p));
 	group_joins(t, args);
 	return 0;
 }

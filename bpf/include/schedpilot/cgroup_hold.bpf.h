@@ -10,8 +10,12 @@
  * its flags: otherwise the kernel would let a task of a throttled group go on where nothing
  * else wants the CPU.
  *
+ * Define before: `struct task_ctx`, as <schedpilot/cgroup_member.bpf.h> wants it, and with
+ *
+ *	u64 queued_at; when it began to wait, ns
+ *
  * Define afterwards: requeue(), which moves a released task to the queue that it would join
- * now, in its place there.
+ * now in an LLC, in its place there.
  */
 #ifndef SCHEDPILOT_CGROUP_HOLD_BPF_H
 #define SCHEDPILOT_CGROUP_HOLD_BPF_H
@@ -20,6 +24,8 @@
 #include <schedpilot/cgroups.bpf.h>
 #include <schedpilot/hand_over.bpf.h>
 #include <schedpilot/idle.bpf.h>
+#include <schedpilot/llc_queues.bpf.h>
+#include <schedpilot/requeue.bpf.h>
 
 /* The slice of a task that runs although its group is held, ns. */
 #define HELD_SLICE_NS 1000000
@@ -29,8 +35,6 @@
 #define MOST_BURST_NS  4000000ULL
 /* A held task gives way to those that come later by up to this many times that. */
 #define BRIEF_FIRST 5
-
-static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t);
 
 /*
  * Whether the task's group is held. Kernel threads never are: others wait for them. Nor are
@@ -132,7 +136,8 @@ __noinline int release(u64 queue, u32 kind, u64 now)
 			scx_bpf_dsq_move_set_vtime(BPF_FOR_EACH_ITER, due_at(t, g));
 			scx_bpf_dsq_move_vtime(BPF_FOR_EACH_ITER, p, SPARE, 0);
 		} else if (!nr_groups || __sync_fetch_and_sub(&g->grants, likely_burst(t)) > 0) {
-			requeue(BPF_FOR_EACH_ITER, p, t);
+			t->queued_at = now;
+			requeue(BPF_FOR_EACH_ITER, p, t, llc_of_task(p));
 			wake_idle_cpu(p);
 		}
 	}

@@ -8,12 +8,41 @@
 #ifndef SCHEDPILOT_IDLE_BPF_H
 #define SCHEDPILOT_IDLE_BPF_H
 
-#include <scx/common.bpf.h>
+#include <schedpilot/llc.bpf.h>
 
-/* Wake an idle CPU that the task may use, preferably near its last one. False: there is none. */
+/*
+ * An idle CPU of the task's LLC, or -1; one of a whole idle core before a sibling of a busy CPU.
+ * A task that may not use all of them is left to the search of the whole machine.
+ */
+static s32 idle_near(const struct task_struct *p)
+{
+	u32 llc = llc_of(scx_bpf_task_cpu(p));
+	const struct cpumask *mask;
+	struct llc_cpus *near;
+
+	if (nr_llcs < 2)
+		return -1;
+	near = bpf_map_lookup_elem(&llc_cpus, &llc);
+	if (!near)
+		return -1;
+	mask = cast_mask(near->mask);
+	if (!mask || !bpf_cpumask_subset(mask, p->cpus_ptr))
+		return -1;
+	return scx_bpf_pick_idle_cpu(mask, 0);
+}
+
+/* An idle CPU that the task may use, in its LLC if there is one; -1 if there is none. */
+static s32 pick_idle(const struct task_struct *p)
+{
+	s32 cpu = idle_near(p);
+
+	return cpu >= 0 ? cpu : scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+}
+
+/* Wake such a CPU. False: there is none. */
 static bool wake_idle_cpu(const struct task_struct *p)
 {
-	s32 cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+	s32 cpu = pick_idle(p);
 
 	if (cpu < 0)
 		return false;

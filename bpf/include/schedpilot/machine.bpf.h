@@ -2,8 +2,8 @@
 /*
  * Numbers of CPUs: all that may ever exist, and those that are online.
  *
- * init() counts them; cpu_online() and cpu_offline() change `nr_online`. Both start at 1, so
- * that they can be divisors.
+ * <schedpilot/llc.bpf.h> counts them, and changes `nr_online` as CPUs come and go. Both start at
+ * 1, so that they can be divisors.
  */
 #ifndef SCHEDPILOT_MACHINE_BPF_H
 #define SCHEDPILOT_MACHINE_BPF_H

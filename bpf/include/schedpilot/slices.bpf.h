@@ -6,12 +6,15 @@
 #ifndef SCHEDPILOT_SLICES_BPF_H
 #define SCHEDPILOT_SLICES_BPF_H
 
-#include <schedpilot/machine.bpf.h>
+#include <schedpilot/llc.bpf.h>
 
-/* The longest slice, ns, with which all have a turn in `time` ns while `waiting` wait already. */
-static u64 fitting_slice(u64 time, s32 waiting)
+/*
+ * The longest slice, ns, with which all have a turn in `time` ns while `waiting` wait already in
+ * this LLC.
+ */
+static u64 fitting_slice(u64 time, s32 waiting, u32 llc)
 {
-	return time * nr_online / (waiting > 0 ? waiting + 1 : 1);
+	return time * online_in(llc) / (waiting > 0 ? waiting + 1 : 1);
 }
 
 /* `slice`, but at most `most` and at least `least`; where these differ, `least` wins. */

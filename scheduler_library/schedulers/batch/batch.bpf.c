@@ -7,9 +7,10 @@
  * must be worth it for fairness. Weighted virtual time keeps shares fair over seconds, not
  * milliseconds.
  *
- * The machine's clock advances by the CPU time given to anyone, divided by the weight of all
- * runnable tasks (generalised processor sharing, Parekh and Gallager 1993). Tasks are kept
- * within a bounded distance of it, so that none starves.
+ * Each last-level cache (LLC) has a queue and a clock, which advances by the CPU time given to
+ * anyone there, divided by the weight of all runnable tasks (generalised processor sharing,
+ * Parekh and Gallager 1993). Tasks are kept within a bounded distance of it, so that none
+ * starves; and they move between LLCs so that none gets less than it would elsewhere.
  */
 #include <schedpilot/cgroup_member.bpf.h>
 #include <scx/common.bpf.h>
@@ -48,32 +49,33 @@ enum counter_index {
 struct task_ctx {
 	u64 vtime;	      /* virtual time, ns of CPU time of a task of weight 100 */
 	u64 started_at;	      /* when it last began to run, ns */
-	u64 counted;	      /* its part of runnable_weight; 0 while it sleeps */
+	u64 counted;	      /* its part of an LLC's runnable_weight; 0 while it sleeps */
+	u32 llc;	      /* the LLC to whose clock vtime belongs */
 	u64 queued_at;	      /* when it began to wait, ns */
+	u64 moved_at;	      /* when another LLC last took it, ns */
 	struct member member; /* its place among control groups */
 };
 
 #include <schedpilot/accounting.bpf.h>
-#include <schedpilot/late.bpf.h>
-#include <schedpilot/look.bpf.h>
 #include <schedpilot/vtime_queue.bpf.h>
 
 /* Whether the task that just used up its slice is close enough to the clock to continue. */
 static bool goes_on(struct task_struct *prev)
 {
-	u64 ahead = reach(max_wait_ns) / 4, vtime;
 	struct task_ctx *t;
+	u64 ahead, vtime;
 
 	if (!(prev->scx.flags & SCX_TASK_QUEUED) || prev->scx.slice)
 		return false;
 	t = ctx_of(prev);
 	if (!t || !t->started_at)
 		return false;
+	ahead = reach(t->llc, max_wait_ns) / 4;
 	/* With many waiting, the lead shrinks as slices do. */
 	if (ahead > lead_ns)
 		ahead = lead_ns;
 	vtime = t->vtime + (scx_bpf_now() - t->started_at) * 100 / prev->scx.weight;
-	return before(vtime, clock + ahead);
+	return before(vtime, llc_at(t->llc)->clock + ahead);
 }
 
 void BPF_STRUCT_OPS(batch_dispatch, s32 cpu, struct task_struct *prev)
@@ -81,16 +83,14 @@ void BPF_STRUCT_OPS(batch_dispatch, s32 cpu, struct task_struct *prev)
 	u64 now = scx_bpf_now();
 	struct task_struct *may_stay;
 
-	if (look_due(now, LOOK_NS))
-		serve_late(QUEUE, max_wait_ns, 0, now);
+	look(cpu, now);
 	may_stay = stays(prev, now);
 	if (lead_ns && may_stay && goes_on(may_stay)) {
-		scx_bpf_task_set_slice(may_stay, slice_for());
+		scx_bpf_task_set_slice(may_stay, slice_for(llc_of(cpu)));
 		count(STAT_KEPT);
 		return;
 	}
-	if (!scx_bpf_dsq_move_to_local(QUEUE, 0))
-		last_resort(prev, slice_for());
+	serve(cpu, prev, may_stay, now);
 }
 
 void BPF_STRUCT_OPS(batch_exit, struct scx_exit_info *ei)

@@ -2,10 +2,11 @@
 /*
  * fair: every task gets CPU time in proportion to its weight.
  *
- * One queue for the whole machine, ordered by virtual time: a task's own time advances
- * by what it ran, divided by its weight, and the task that is furthest behind runs next.
+ * One queue for each last-level cache (LLC), ordered by virtual time: a task's own time
+ * advances by what it ran, divided by its weight, and the task that is furthest behind runs
+ * next. Between LLCs, tasks move so that none gets less than it would elsewhere.
  *
- * The machine has its own clock that advances like an ideal processor-sharing server: by the
+ * Each LLC has its own clock that advances like an ideal processor-sharing server: by the
  * CPU time given to anyone, divided by the weight of all runnable tasks (generalised
  * processor sharing, Parekh and Gallager 1993). Tasks are kept within a bounded distance of
  * that clock, so a long sleep earns little credit, and no stream of newcomers, each joining
@@ -42,25 +43,22 @@ enum counter_index {
 struct task_ctx {
 	u64 vtime;	      /* virtual time, ns of CPU time of a task of weight 100 */
 	u64 started_at;	      /* when it last began to run, ns */
-	u64 counted;	      /* its part of runnable_weight; 0 while it sleeps */
+	u64 counted;	      /* its part of an LLC's runnable_weight; 0 while it sleeps */
+	u32 llc;	      /* the LLC to whose clock vtime belongs */
 	u64 queued_at;	      /* when it began to wait, ns */
+	u64 moved_at;	      /* when another LLC last took it, ns */
 	struct member member; /* its place among control groups */
 };
 
 #include <schedpilot/accounting.bpf.h>
-#include <schedpilot/late.bpf.h>
-#include <schedpilot/look.bpf.h>
 #include <schedpilot/vtime_queue.bpf.h>
 
 void BPF_STRUCT_OPS(fair_dispatch, s32 cpu, struct task_struct *prev)
 {
 	u64 now = scx_bpf_now();
 
-	if (look_due(now, LOOK_NS))
-		serve_late(QUEUE, max_wait_ns, 0, now);
-	stays(prev, now);
-	if (!scx_bpf_dsq_move_to_local(QUEUE, 0))
-		last_resort(prev, slice_for());
+	look(cpu, now);
+	serve(cpu, prev, stays(prev, now), now);
 }
 
 void BPF_STRUCT_OPS(fair_exit, struct scx_exit_info *ei)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * fifo: one queue for the whole machine, first come, first served.
+ * fifo: first come, first served, in one queue for each last-level cache (LLC).
  *
  * A task that wakes while a CPU it may use is idle starts there at once; every other
- * task waits its turn in one queue and runs for one slice. Weight scales the slice.
+ * task waits its turn in its LLC's queue and runs for one slice. Weight scales the slice.
  * README.md says when this is the wrong choice.
  */
 #include <schedpilot/cgroup_member.bpf.h>
@@ -28,30 +28,35 @@ enum counter_index {
 	STAT_QUEUED,  /* tasks that joined the queue */
 	STAT_KTHREAD, /* per-CPU kernel threads let through */
 	STAT_SHRUNK,  /* slices cut short to keep max_wait_ns */
+	STAT_LATE,    /* tasks served out of order because they waited too long */
 	NR_COUNTERS,
 };
 
 struct task_ctx {
+	u64 queued_at;	      /* when it began to wait, ns */
+	u64 moved_at;	      /* when another LLC last took it, ns */
 	struct member member; /* its place among control groups */
 };
 
+#include <schedpilot/balance.bpf.h>
 #include <schedpilot/cgroup_hold.bpf.h>
 #include <schedpilot/cgroup_settle.bpf.h>
 #include <schedpilot/counters.bpf.h>
-#include <schedpilot/hand_over.bpf.h>
 #include <schedpilot/idle.bpf.h>
 #include <schedpilot/kthreads.bpf.h>
-#include <schedpilot/machine.bpf.h>
+#include <schedpilot/late.bpf.h>
+#include <schedpilot/llc_queues.bpf.h>
+#include <schedpilot/look.bpf.h>
 #include <schedpilot/slices.bpf.h>
 
 /*
  * One slice, by weight (a quarter to four times), short enough that the whole queue gets a
  * turn in time.
  */
-static u64 slice_for(const struct task_struct *p)
+static u64 slice_for(const struct task_struct *p, u32 llc)
 {
 	u64 slice = slice_ns * p->scx.weight / 100;
-	u64 fit = fitting_slice(max_wait_ns, scx_bpf_dsq_nr_queued(QUEUE));
+	u64 fit = fitting_slice(max_wait_ns, scx_bpf_dsq_nr_queued(queue_in(QUEUE, llc)), llc);
 
 	if (slice < slice_ns / 4)
 		slice = slice_ns / 4;
@@ -71,7 +76,7 @@ s32 BPF_STRUCT_OPS(fifo_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wak
 
 	if (idle && t && may_start(p, t)) {
 		count(STAT_DIRECT);
-		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(p), 0);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(p, llc_of(cpu)), 0);
 	}
 	return cpu;
 }
@@ -79,31 +84,52 @@ s32 BPF_STRUCT_OPS(fifo_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wak
 void BPF_STRUCT_OPS(fifo_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *t = ctx_of(p);
+	u32 llc = llc_of_task(p);
 
 	if (is_woken_kthread(p, enq_flags)) {
 		count(STAT_KTHREAD);
-		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(p), enq_flags);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(p, llc), enq_flags);
 		return;
 	}
 	if (t && holds(p, t, enq_flags))
 		return;
+	if (t)
+		t->queued_at = scx_bpf_now();
 	count(STAT_QUEUED);
-	scx_bpf_dsq_insert(p, QUEUE, slice_for(p), enq_flags);
+	scx_bpf_dsq_insert(p, queue_in(QUEUE, llc), slice_for(p, llc), enq_flags);
 	wake_idle_cpu(p);
 }
 
-/* Its group is no longer held. */
-static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t)
+static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t, u32 llc)
 {
-	scx_bpf_dsq_move_set_slice(it, slice_for(p));
-	scx_bpf_dsq_move(it, p, QUEUE, 0);
+	scx_bpf_dsq_move_set_slice(it, slice_for(p, llc));
+	scx_bpf_dsq_move(it, p, queue_in(QUEUE, llc), 0);
+}
+
+/* Tasks count by number, whatever they weigh. */
+static bool gains(u64 queue, u32 mine, u32 other, const struct task_ctx *t, u64 beside)
+{
+	return gains_turn(queue, mine, other, beside);
 }
 
 void BPF_STRUCT_OPS(fifo_dispatch, s32 cpu, struct task_struct *prev)
 {
-	stays(prev, scx_bpf_now());
-	if (!scx_bpf_dsq_move_to_local(QUEUE, 0))
-		last_resort(prev, slice_ns);
+	struct task_struct *may_stay;
+	u64 now = scx_bpf_now();
+	u32 llc = llc_of(cpu);
+
+	if (look_due(llc, now, LOOK_NS)) {
+		serve_late(QUEUE, max_wait_ns, 0, now, cpu);
+		balance(QUEUE, llc, cpu);
+	}
+	may_stay = stays(prev, now);
+	if (take_first(QUEUE, llc))
+		return;
+	if (may_stay && (may_stay->scx.flags & SCX_TASK_QUEUED))
+		balance_lone(QUEUE, llc, cpu, 1, now);
+	else if (nr_llcs > 1 && steal(QUEUE, llc))
+		return;
+	last_resort(prev, slice_ns);
 }
 
 void BPF_STRUCT_OPS(fifo_runnable, struct task_struct *p, u64 enq_flags)
@@ -150,22 +176,23 @@ s32 BPF_STRUCT_OPS(fifo_init_task, struct task_struct *p, struct scx_init_task_a
 
 void BPF_STRUCT_OPS(fifo_cpu_online, s32 cpu)
 {
-	__sync_fetch_and_add(&nr_online, 1);
+	cpu_comes(cpu);
 }
 
 void BPF_STRUCT_OPS(fifo_cpu_offline, s32 cpu)
 {
-	__sync_fetch_and_sub(&nr_online, 1);
-	hand_over(QUEUE, cpu);
+	cpu_goes(cpu);
+	hand_over_all(QUEUE, cpu);
 	hand_over_held(cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(fifo_init)
 {
-	s32 error = groups_init();
+	s32 error = llcs_init();
 
-	count_cpus();
-	return error ? error : scx_bpf_create_dsq(QUEUE, -1);
+	if (!error)
+		error = groups_init();
+	return error ? error : create_queues(QUEUE);
 }
 
 void BPF_STRUCT_OPS(fifo_exit, struct scx_exit_info *ei)

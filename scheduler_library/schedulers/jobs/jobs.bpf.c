@@ -75,26 +75,38 @@ struct task_ctx {
 	u64 vtime;	/* of an other: virtual time, ns of CPU time of a task of weight 100 */
 	u64 started_at; /* when it last began to run, ns; 0 while it does not */
 	u64 queued_at;	/* when it began to wait, ns */
-	u64 counted; /* its part of runnable_weight, where only others count; 0 while it sleeps */
+	u64 moved_at;	/* when another LLC last took it, ns */
+	u64 counted;	/* of an other: its part of an LLC's runnable_weight; 0 while it sleeps */
+	u32 llc;	/* the LLC to whose clock vtime belongs */
 	bool is_job;
 	struct member member; /* its place among control groups */
 };
 
+#include <schedpilot/balance.bpf.h>
 #include <schedpilot/cgroup_hold.bpf.h>
 #include <schedpilot/cgroup_settle.bpf.h>
 #include <schedpilot/counters.bpf.h>
-#include <schedpilot/hand_over.bpf.h>
 #include <schedpilot/idle.bpf.h>
 #include <schedpilot/kthreads.bpf.h>
 #include <schedpilot/late.bpf.h>
+#include <schedpilot/llc_queues.bpf.h>
 #include <schedpilot/look.bpf.h>
-#include <schedpilot/machine.bpf.h>
 #include <schedpilot/slices.bpf.h>
 #include <schedpilot/tasks.bpf.h>
 #include <schedpilot/timing.bpf.h>
 #include <schedpilot/virtual_time.bpf.h>
 
-static s64 debt; /* what jobs owe the others, ns; negative: the other way round */
+/* What jobs owe the others in an LLC, ns; negative: the other way round. */
+struct account {
+	s64 debt;
+} __attribute__((aligned(64)));
+
+struct account accounts[MAX_LLCS];
+
+static s64 *debt_in(u32 llc)
+{
+	return &accounts[llc & (MAX_LLCS - 1)].debt;
+}
 
 /* The expectation for a process; NULL if there is none, or it is too short for a job. */
 static u64 *expectation(u32 tgid)
@@ -130,15 +142,15 @@ static u64 others_part(void)
 }
 
 /* The place of an other: its virtual time, no further ahead than their clock moves in a second. */
-static u64 others_place(struct task_ctx *t)
+static u64 others_place(u32 llc, struct task_ctx *t)
 {
-	settle(t, others_slice_ns, reach(others_part()));
+	settle(t, others_slice_ns, reach(llc, others_part()));
 	return t->vtime;
 }
 
-static u64 others_slice(void)
+static u64 others_slice(u32 llc)
 {
-	u64 fit = fitting_slice(others_part(), scx_bpf_dsq_nr_queued(OTHERS));
+	u64 fit = fitting_slice(others_part(), scx_bpf_dsq_nr_queued(queue_in(OTHERS, llc)), llc);
 
 	return bounded_slice(others_slice_ns, fit, 500000);
 }
@@ -152,7 +164,7 @@ s32 BPF_STRUCT_OPS(jobs_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wak
 
 	if (idle && t && may_start(p, t)) {
 		count(STAT_DIRECT);
-		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, others_slice(), 0);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, others_slice(llc_of(cpu)), 0);
 	}
 	return cpu;
 }
@@ -162,6 +174,7 @@ void BPF_STRUCT_OPS(jobs_enqueue, struct task_struct *p, u64 enq_flags)
 	struct task_ctx *t = ctx_of(p);
 	u32 tgid = p->tgid;
 	u64 *expected = expectation(tgid);
+	u32 llc = llc_of_task(p);
 	u64 *used;
 
 	if (is_woken_kthread(p, enq_flags)) {
@@ -170,41 +183,51 @@ void BPF_STRUCT_OPS(jobs_enqueue, struct task_struct *p, u64 enq_flags)
 		return;
 	}
 	if (!t) {
-		scx_bpf_dsq_insert_vtime(p, OTHERS, others_slice_ns, clock, enq_flags);
+		scx_bpf_dsq_insert_vtime(p, queue_in(OTHERS, llc), others_slice_ns,
+					 llc_at(llc)->clock, enq_flags);
 		return;
 	}
 	if (holds(p, t, enq_flags))
 		return;
 	t->queued_at = scx_bpf_now();
+	follow(t, llc);
 	if (expected) {
 		used = bpf_map_lookup_elem(&used_runtime, &tgid);
 		count(STAT_JOBS);
-		scx_bpf_dsq_insert_vtime(p, JOBS, slice_ns, place(p, *expected, used ? *used : 0),
-					 enq_flags);
+		scx_bpf_dsq_insert_vtime(p, queue_in(JOBS, llc), slice_ns,
+					 place(p, *expected, used ? *used : 0), enq_flags);
 	} else {
 		count(STAT_OTHERS);
-		scx_bpf_dsq_insert_vtime(p, OTHERS, others_slice(), others_place(t), enq_flags);
+		scx_bpf_dsq_insert_vtime(p, queue_in(OTHERS, llc), others_slice(llc),
+					 others_place(llc, t), enq_flags);
 	}
 	wake_idle_cpu(p);
 }
 
-/* Its group is no longer held. */
-static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t)
+static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t, u32 llc)
 {
 	u32 tgid = p->tgid;
 	u64 *expected = expectation(tgid), *used;
 
-	t->queued_at = scx_bpf_now();
+	follow(t, llc);
 	if (expected) {
 		used = bpf_map_lookup_elem(&used_runtime, &tgid);
 		scx_bpf_dsq_move_set_slice(it, slice_ns);
 		scx_bpf_dsq_move_set_vtime(it, place(p, *expected, used ? *used : 0));
-		scx_bpf_dsq_move_vtime(it, p, JOBS, 0);
+		scx_bpf_dsq_move_vtime(it, p, queue_in(JOBS, llc), 0);
 	} else {
-		scx_bpf_dsq_move_set_slice(it, others_slice());
-		scx_bpf_dsq_move_set_vtime(it, others_place(t));
-		scx_bpf_dsq_move_vtime(it, p, OTHERS, 0);
+		scx_bpf_dsq_move_set_slice(it, others_slice(llc));
+		scx_bpf_dsq_move_set_vtime(it, others_place(llc, t));
+		scx_bpf_dsq_move_vtime(it, p, queue_in(OTHERS, llc), 0);
 	}
+}
+
+/* Jobs count by number: their order is what matters. */
+static bool gains(u64 queue, u32 mine, u32 other, const struct task_ctx *t, u64 beside)
+{
+	if (queue == OTHERS)
+		return gains_weight(mine, other, t, beside);
+	return gains_turn(queue, mine, other, beside);
 }
 
 /* Account for the task's run time since `started_at`, and start again from `now`. */
@@ -212,7 +235,7 @@ static void charge(const struct task_struct *p, struct task_ctx *t, u64 now)
 {
 	u64 *used, ran = now - t->started_at;
 	u64 percent = others_percent < 90 ? others_percent : 90;
-	s64 most = 4 * (s64)others_slice_ns, owed;
+	s64 most = 4 * (s64)others_slice_ns, owed, *debt = debt_in(t->llc);
 	u32 tgid = p->tgid;
 
 	t->started_at = now;
@@ -222,13 +245,13 @@ static void charge(const struct task_struct *p, struct task_ctx *t, u64 now)
 			__sync_fetch_and_add(used, ran);
 		else
 			bpf_map_update_elem(&used_runtime, &tgid, &ran, BPF_ANY);
-		owed = debt + (s64)(ran * percent / (100 - percent));
+		owed = *debt + (s64)(ran * percent / (100 - percent));
 	} else {
 		advance(t, ran, p->scx.weight);
-		owed = debt - (s64)ran;
+		owed = *debt - (s64)ran;
 	}
 	/* Lost updates between CPUs do no harm: the debt is small and bounded. */
-	debt = owed > most ? most : owed < -most ? -most : owed;
+	*debt = owed > most ? most : owed < -most ? -most : owed;
 }
 
 /*
@@ -236,7 +259,7 @@ static void charge(const struct task_struct *p, struct task_ctx *t, u64 now)
  * for the next task before it hands the last one back, so otherwise the first job would lose
  * a turn to the second at the end of each slice. Among equals, the running one is first.
  */
-static bool still_first(struct task_struct *prev, u64 now)
+static bool still_first(struct task_struct *prev, u32 llc, u64 now)
 {
 	struct task_ctx *t = ctx_of(prev);
 	u64 *expected, *used, mine;
@@ -252,7 +275,7 @@ static bool still_first(struct task_struct *prev, u64 now)
 	charge(prev, t, now);
 	used = bpf_map_lookup_elem(&used_runtime, &tgid);
 	mine = place(prev, *expected, used ? *used : 0);
-	bpf_for_each (scx_dsq, p, JOBS, 0) {
+	bpf_for_each (scx_dsq, p, queue_in(JOBS, llc), 0) {
 		first = !before(p->scx.dsq_vtime, mine);
 		break;
 	}
@@ -263,19 +286,31 @@ void BPF_STRUCT_OPS(jobs_dispatch, s32 cpu, struct task_struct *prev)
 {
 	u64 now = scx_bpf_now();
 	struct task_struct *may_stay;
+	struct task_ctx *t;
+	u32 llc = llc_of(cpu);
 
-	/* A late job gets a short slice, and goes back to its place. */
-	if (look_due(now, look_ns))
-		serve_late(JOBS, max_wait_ns, late_slice_ns, now);
+	if (look_due(llc, now, look_ns)) {
+		/* A late job gets a short slice, and goes back to its place. */
+		serve_late(JOBS, max_wait_ns, late_slice_ns, now, cpu);
+		serve_late(OTHERS, max_wait_ns, 0, now, cpu);
+		balance(JOBS, llc, cpu);
+		balance(OTHERS, llc, cpu);
+	}
 	may_stay = stays(prev, now);
-	if (debt >= 0 && scx_bpf_dsq_move_to_local(OTHERS, 0))
+	if (*debt_in(llc) >= 0 && take_first(OTHERS, llc))
 		return;
-	if (may_stay && still_first(may_stay, now)) {
+	if (may_stay && still_first(may_stay, llc, now)) {
 		scx_bpf_task_set_slice(may_stay, slice_ns);
 		return;
 	}
-	if (!scx_bpf_dsq_move_to_local(JOBS, 0) && !scx_bpf_dsq_move_to_local(OTHERS, 0))
-		last_resort(prev, others_slice());
+	if (take_first(JOBS, llc) || take_first(OTHERS, llc))
+		return;
+	t = may_stay && (may_stay->scx.flags & SCX_TASK_QUEUED) ? ctx_of(may_stay) : NULL;
+	if (t)
+		balance_lone(OTHERS, llc, cpu, counted_weight(t), now);
+	else if (nr_llcs > 1 && (steal(JOBS, llc) || steal(OTHERS, llc)))
+		return;
+	last_resort(prev, others_slice(llc));
 }
 
 void BPF_STRUCT_OPS(jobs_runnable, struct task_struct *p, u64 enq_flags)
@@ -285,8 +320,10 @@ void BPF_STRUCT_OPS(jobs_runnable, struct task_struct *p, u64 enq_flags)
 
 	if (!t)
 		return;
-	if (!t->counted && !expectation(tgid))
+	if (!t->counted && !expectation(tgid)) {
+		follow(t, llc_of_task(p));
 		weigh_in(t, p->scx.weight);
+	}
 	group_runnable(p, t);
 }
 
@@ -308,6 +345,7 @@ void BPF_STRUCT_OPS(jobs_running, struct task_struct *p)
 	if (!t)
 		return;
 	t->is_job = expectation(tgid) != NULL;
+	follow(t, llc_of_task(p));
 	t->started_at = scx_bpf_now();
 	group_runs(p, t, t->started_at);
 }
@@ -331,7 +369,7 @@ s32 BPF_STRUCT_OPS(jobs_init_task, struct task_struct *p, struct scx_init_task_a
 
 	if (!t)
 		return -ENOMEM;
-	t->vtime = clock;
+	start_at_clock(t, llc_of_task(p));
 	group_joins(t, args);
 	return 0;
 }
@@ -349,25 +387,26 @@ void BPF_STRUCT_OPS(jobs_exit_task, struct task_struct *p, struct scx_exit_task_
 
 void BPF_STRUCT_OPS(jobs_cpu_online, s32 cpu)
 {
-	__sync_fetch_and_add(&nr_online, 1);
+	cpu_comes(cpu);
 }
 
 void BPF_STRUCT_OPS(jobs_cpu_offline, s32 cpu)
 {
-	__sync_fetch_and_sub(&nr_online, 1);
-	hand_over(JOBS, cpu);
-	hand_over(OTHERS, cpu);
+	cpu_goes(cpu);
+	hand_over_all(JOBS, cpu);
+	hand_over_all(OTHERS, cpu);
 	hand_over_held(cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(jobs_init)
 {
-	s32 error = groups_init();
+	s32 error = llcs_init();
 
-	count_cpus();
 	if (!error)
-		error = scx_bpf_create_dsq(JOBS, -1);
-	return error ? error : scx_bpf_create_dsq(OTHERS, -1);
+		error = groups_init();
+	if (!error)
+		error = create_queues(JOBS);
+	return error ? error : create_queues(OTHERS);
 }
 
 void BPF_STRUCT_OPS(jobs_exit, struct scx_exit_info *ei)

@@ -7,9 +7,10 @@
  * and frequent wakeups is *brisk*. When it wakes and no CPU is idle, it goes into the brisk
  * queue and takes a CPU from a task that has not slept for a while.
  *
- * Both queues are ordered by weighted virtual time on one clock (as in `fair`), and the
- * others keep a guaranteed part of each CPU: brisk tasks run up a debt there, and before it
- * grows, one of the others goes first and is not interrupted for a moment.
+ * Both queues, of which each last-level cache (LLC) has a pair, are ordered by weighted virtual
+ * time on one clock (as in `fair`), and the others keep a guaranteed part of each CPU: brisk tasks
+ * run up a debt there, and before it grows, one of the others goes first and is not interrupted for
+ * a moment.
  */
 #include <schedpilot/cgroup_member.bpf.h>
 #include <scx/common.bpf.h>
@@ -65,8 +66,10 @@ enum counter_index {
 struct task_ctx {
 	u64 vtime;	  /* virtual time, ns of CPU time of a task of weight 100 */
 	u64 started_at;	  /* when it last began to run, ns; 0 while it does not */
-	u64 counted;	  /* its part of runnable_weight; 0 while it sleeps */
+	u64 counted;	  /* its part of an LLC's runnable_weight; 0 while it sleeps */
+	u32 llc;	  /* the LLC to whose clock vtime belongs */
 	u64 queued_at;	  /* when it began to wait, ns */
+	u64 moved_at;	  /* when another LLC last took it, ns */
 	u64 woke_at;	  /* when it last woke, ns */
 	u64 burst;	  /* CPU time since it woke, ns */
 	u64 burst_avg;	  /* ns */
@@ -89,28 +92,28 @@ struct cpu_ctx {
 	s64 debt; /* what brisk tasks owe the others here, ns */
 };
 
+#include <schedpilot/balance.bpf.h>
 #include <schedpilot/cgroup_hold.bpf.h>
 #include <schedpilot/cgroup_settle.bpf.h>
 #include <schedpilot/counters.bpf.h>
 #include <schedpilot/cpus.bpf.h>
-#include <schedpilot/hand_over.bpf.h>
 #include <schedpilot/idle.bpf.h>
 #include <schedpilot/kthreads.bpf.h>
 #include <schedpilot/late.bpf.h>
+#include <schedpilot/llc_queues.bpf.h>
 #include <schedpilot/look.bpf.h>
-#include <schedpilot/machine.bpf.h>
 #include <schedpilot/slices.bpf.h>
 #include <schedpilot/tasks.bpf.h>
 #include <schedpilot/timing.bpf.h>
 #include <schedpilot/virtual_time.bpf.h>
 
 /*
- * The wanted slice, short enough that all tasks that wait in `queue` get a turn within
- * max_wait_ns.
+ * The wanted slice, short enough that all tasks that wait in this queue of the LLC get a turn
+ * within max_wait_ns.
  */
-static u64 slice_in(u64 queue, u64 wished)
+static u64 slice_in(u64 queue, u32 llc, u64 wished)
 {
-	u64 fit = fitting_slice(max_wait_ns, scx_bpf_dsq_nr_queued(queue));
+	u64 fit = fitting_slice(max_wait_ns, scx_bpf_dsq_nr_queued(queue_in(queue, llc)), llc);
 
 	/* Only their part of the CPUs is guaranteed to the others. */
 	if (queue == OTHERS)
@@ -118,10 +121,11 @@ static u64 slice_in(u64 queue, u64 wished)
 	return bounded_slice(wished, fit, min_slice_ns);
 }
 
-/* The task's place in a queue: its virtual time, brought within bounds of the clock. */
-static u64 place_of(struct task_ctx *t)
+/* The task's place in an LLC's queue: its virtual time, brought within bounds of the clock. */
+static u64 place_in(u32 llc, struct task_ctx *t)
 {
-	settle(t, credit_ns, reach(max_wait_ns));
+	follow(t, llc);
+	settle(t, credit_ns, reach(llc, max_wait_ns));
 	return t->vtime;
 }
 
@@ -138,19 +142,19 @@ static bool is_brisk(const struct task_struct *p, const struct task_ctx *t)
 }
 
 /*
- * Find a CPU that `p` may use and that runs another task, claim it, and make it choose again.
- * Its previous CPU first, where its data may still be cached.
+ * Find a CPU of its LLC that `p` may use and that runs another task, claim it, and make it choose
+ * again. Its previous CPU first, where its data may still be cached.
  */
 static void take_cpu(struct task_struct *p, s32 first)
 {
-	u32 i, cpu, most = nr_cpus < search_cpus ? nr_cpus : search_cpus;
+	u32 i, cpu, llc = llc_of(first), most = nr_cpus < search_cpus ? nr_cpus : search_cpus;
 	u64 now = scx_bpf_now();
 
 	bpf_for (i, 0, most) {
 		struct cpu_ctx *c;
 
 		cpu = ((u32)first + i) % nr_cpus;
-		if (!bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
+		if (llc_of(cpu) != llc || !bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
 			continue;
 		c = cpu_ctx(cpu);
 		if (!c || c->occupant != AN_OTHER || before(now, c->from))
@@ -169,14 +173,16 @@ s32 BPF_STRUCT_OPS(latency_select_cpu, struct task_struct *p, s32 prev_cpu, u64 
 	bool idle = false;
 	s32 cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 	struct task_ctx *t;
+	u32 llc;
 
 	if (!idle)
 		return cpu;
 	t = ctx_of(p);
 	if (t && may_start(p, t)) {
-		place_of(t);
+		llc = llc_of(cpu);
+		place_in(llc, t);
 		count(STAT_DIRECT);
-		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_in(OTHERS, slice_ns), 0);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_in(OTHERS, llc, slice_ns), 0);
 	}
 	return cpu;
 }
@@ -184,6 +190,8 @@ s32 BPF_STRUCT_OPS(latency_select_cpu, struct task_struct *p, s32 prev_cpu, u64 
 void BPF_STRUCT_OPS(latency_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *t = ctx_of(p);
+	u32 llc = llc_of_task(p);
+	u64 queue;
 
 	if (is_woken_kthread(p, enq_flags)) {
 		count(STAT_KTHREAD);
@@ -191,56 +199,68 @@ void BPF_STRUCT_OPS(latency_enqueue, struct task_struct *p, u64 enq_flags)
 		return;
 	}
 	if (!t) {
-		scx_bpf_dsq_insert_vtime(p, OTHERS, slice_ns, clock, enq_flags);
+		scx_bpf_dsq_insert_vtime(p, queue_in(OTHERS, llc), slice_ns, llc_at(llc)->clock,
+					 enq_flags);
 		return;
 	}
 	if (holds(p, t, enq_flags))
 		return;
 	t->queued_at = scx_bpf_now();
 	t->brisk = is_brisk(p, t);
-	if (t->brisk) {
-		count(STAT_BRISK);
-		scx_bpf_dsq_insert_vtime(p, BRISK, slice_in(BRISK, brisk_slice_ns), place_of(t),
-					 enq_flags);
-	} else {
-		count(STAT_OTHERS);
-		scx_bpf_dsq_insert_vtime(p, OTHERS, slice_in(OTHERS, slice_ns), place_of(t),
-					 enq_flags);
-	}
+	count(t->brisk ? STAT_BRISK : STAT_OTHERS);
+	queue = t->brisk ? BRISK : OTHERS;
+	scx_bpf_dsq_insert_vtime(p, queue_in(queue, llc),
+				 slice_in(queue, llc, t->brisk ? brisk_slice_ns : slice_ns),
+				 place_in(llc, t), enq_flags);
 	if (!wake_idle_cpu(p) && t->brisk && preempt && (enq_flags & SCX_ENQ_WAKEUP))
 		take_cpu(p, scx_bpf_task_cpu(p));
 }
 
-/* Its group is no longer held. */
-static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t)
+static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t, u32 llc)
 {
 	u64 queue;
 
-	t->queued_at = scx_bpf_now();
 	t->brisk = is_brisk(p, t);
 	queue = t->brisk ? BRISK : OTHERS;
-	scx_bpf_dsq_move_set_slice(it, slice_in(queue, t->brisk ? brisk_slice_ns : slice_ns));
-	scx_bpf_dsq_move_set_vtime(it, place_of(t));
-	scx_bpf_dsq_move_vtime(it, p, queue, 0);
+	scx_bpf_dsq_move_set_slice(it, slice_in(queue, llc, t->brisk ? brisk_slice_ns : slice_ns));
+	scx_bpf_dsq_move_set_vtime(it, place_in(llc, t));
+	scx_bpf_dsq_move_vtime(it, p, queue_in(queue, llc), 0);
+}
+
+/* Both kinds share the CPUs of an LLC. */
+static bool gains(u64 queue, u32 mine, u32 other, const struct task_ctx *t, u64 beside)
+{
+	return gains_weight(mine, other, t, beside);
 }
 
 void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct cpu_ctx *c = cpu_ctx(cpu);
+	struct task_struct *may_stay;
+	struct task_ctx *t;
 	u64 now = scx_bpf_now();
+	u32 llc = llc_of(cpu);
 
-	if (look_due(now, LOOK_NS)) {
-		serve_late(BRISK, max_wait_ns, 0, now);
-		serve_late(OTHERS, max_wait_ns, 0, now);
+	if (look_due(llc, now, LOOK_NS)) {
+		serve_late(BRISK, max_wait_ns, 0, now, cpu);
+		serve_late(OTHERS, max_wait_ns, 0, now, cpu);
+		balance(BRISK, llc, cpu);
+		balance(OTHERS, llc, cpu);
 	}
-	stays(prev, now);
-	if (c && c->debt >= (s64)owed_ns && scx_bpf_dsq_move_to_local(OTHERS, 0)) {
+	may_stay = stays(prev, now);
+	if (c && c->debt >= (s64)owed_ns && take_first(OTHERS, llc)) {
 		count(STAT_OWED);
 		c->owed = 1;
 		return;
 	}
-	if (!scx_bpf_dsq_move_to_local(BRISK, 0) && !scx_bpf_dsq_move_to_local(OTHERS, 0))
-		last_resort(prev, slice_in(OTHERS, slice_ns));
+	if (take_first(BRISK, llc) || take_first(OTHERS, llc))
+		return;
+	t = may_stay && (may_stay->scx.flags & SCX_TASK_QUEUED) ? ctx_of(may_stay) : NULL;
+	if (t)
+		balance_lone(OTHERS, llc, cpu, counted_weight(t), now);
+	else if (nr_llcs > 1 && (steal(BRISK, llc) || steal(OTHERS, llc)))
+		return;
+	last_resort(prev, slice_in(OTHERS, llc, slice_ns));
 }
 
 void BPF_STRUCT_OPS(latency_runnable, struct task_struct *p, u64 enq_flags)
@@ -250,8 +270,10 @@ void BPF_STRUCT_OPS(latency_runnable, struct task_struct *p, u64 enq_flags)
 
 	if (!t)
 		return;
-	if (!t->counted)
+	if (!t->counted) {
+		follow(t, llc_of_task(p));
 		weigh_in(t, p->scx.weight);
+	}
 	group_runnable(p, t);
 	if (!(enq_flags & SCX_ENQ_WAKEUP))
 		return;
@@ -283,6 +305,7 @@ void BPF_STRUCT_OPS(latency_running, struct task_struct *p)
 
 	if (!t || !c)
 		return;
+	follow(t, llc_of_task(p));
 	t->started_at = scx_bpf_now();
 	group_runs(p, t, t->started_at);
 	/* Those that found an idle CPU skipped enqueue. */
@@ -326,7 +349,7 @@ s32 BPF_STRUCT_OPS(latency_init_task, struct task_struct *p, struct scx_init_tas
 
 	if (!t)
 		return -ENOMEM;
-	t->vtime = clock;
+	start_at_clock(t, llc_of_task(p));
 	/* No task is brisk until it has shown it, which takes about ten wakeups. */
 	t->burst_avg = 2 * burst_limit_ns;
 	t->interval_avg = 1000000000;
@@ -337,25 +360,26 @@ s32 BPF_STRUCT_OPS(latency_init_task, struct task_struct *p, struct scx_init_tas
 
 void BPF_STRUCT_OPS(latency_cpu_online, s32 cpu)
 {
-	__sync_fetch_and_add(&nr_online, 1);
+	cpu_comes(cpu);
 }
 
 void BPF_STRUCT_OPS(latency_cpu_offline, s32 cpu)
 {
-	__sync_fetch_and_sub(&nr_online, 1);
-	hand_over(BRISK, cpu);
-	hand_over(OTHERS, cpu);
+	cpu_goes(cpu);
+	hand_over_all(BRISK, cpu);
+	hand_over_all(OTHERS, cpu);
 	hand_over_held(cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(latency_init)
 {
-	s32 error = groups_init();
+	s32 error = llcs_init();
 
-	count_cpus();
 	if (!error)
-		error = scx_bpf_create_dsq(BRISK, -1);
-	return error ? error : scx_bpf_create_dsq(OTHERS, -1);
+		error = groups_init();
+	if (!error)
+		error = create_queues(BRISK);
+	return error ? error : create_queues(OTHERS);
 }
 
 void BPF_STRUCT_OPS(latency_exit, struct scx_exit_info *ei)

@@ -53,7 +53,8 @@ enum counter_index {
 struct task_ctx {
 	u64 vtime;	      /* virtual time, ns of CPU time of a task of weight 100 */
 	u64 started_at;	      /* when it last began to run, ns; 0 while it does not */
-	u64 counted;	      /* its part of runnable_weight; 0 while it sleeps */
+	u64 counted;	      /* its part of an LLC's runnable_weight; 0 while it sleeps */
+	u32 llc;	      /* the LLC to whose clock vtime belongs */
 	u64 queued_at;	      /* when it began to wait, ns */
 	struct member member; /* its place among control groups */
 };
@@ -75,23 +76,24 @@ struct cpu_ctx {
 #include <schedpilot/kthreads.bpf.h>
 #include <schedpilot/late.bpf.h>
 #include <schedpilot/llc.bpf.h>
+#include <schedpilot/llc_queues.bpf.h>
 #include <schedpilot/look.bpf.h>
-#include <schedpilot/machine.bpf.h>
 #include <schedpilot/slices.bpf.h>
 #include <schedpilot/tasks.bpf.h>
 #include <schedpilot/timing.bpf.h>
 #include <schedpilot/virtual_time.bpf.h>
 
 /* Slices shrink with the number of runnable tasks (by weight), so that all get a turn in time. */
-static u64 slice_for(void)
+static u64 slice_for(u32 llc)
 {
-	return bounded_slice(slice_ns, reach(max_wait_ns), min_slice_ns);
+	return bounded_slice(slice_ns, reach(llc, max_wait_ns), min_slice_ns);
 }
 
-/* The task's place in a queue: its virtual time, brought within bounds of the clock. */
-static u64 place_of(struct task_ctx *t)
+/* The task's place in a queue of an LLC: its virtual time, brought within bounds of the clock. */
+static u64 place_in(u32 llc, struct task_ctx *t)
 {
-	settle(t, credit_ns, reach(max_wait_ns));
+	follow(t, llc);
+	settle(t, credit_ns, reach(llc, max_wait_ns));
 	return t->vtime;
 }
 
@@ -100,14 +102,16 @@ s32 BPF_STRUCT_OPS(locality_select_cpu, struct task_struct *p, s32 prev_cpu, u64
 	bool idle = false;
 	s32 cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 	struct task_ctx *t;
+	u32 llc;
 
 	if (!idle)
 		return cpu;
 	t = ctx_of(p);
 	if (t && may_start(p, t)) {
-		place_of(t);
+		llc = llc_of(cpu);
+		place_in(llc, t);
 		count(STAT_DIRECT);
-		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(), 0);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(llc), 0);
 	}
 	return cpu;
 }
@@ -116,11 +120,12 @@ s32 BPF_STRUCT_OPS(locality_select_cpu, struct task_struct *p, s32 prev_cpu, u64
 static u64 queue_of(const struct task_struct *p, u64 vtime)
 {
 	s32 cpu = scx_bpf_task_cpu(p);
+	u32 llc = llc_of(cpu);
 
-	if (p->nr_cpus_allowed > 1 &&
-	    (scx_bpf_dsq_nr_queued(cpu) >= (s32)own_tasks || before(clock + lead_ns, vtime))) {
+	if (p->nr_cpus_allowed > 1 && (scx_bpf_dsq_nr_queued(cpu) >= (s32)own_tasks ||
+				       before(llc_at(llc)->clock + lead_ns, vtime))) {
 		count(STAT_LLC);
-		return LLC_BASE + llc_of(cpu);
+		return LLC_BASE + llc;
 	}
 	count(STAT_OWN);
 	return cpu;
@@ -129,39 +134,40 @@ static u64 queue_of(const struct task_struct *p, u64 vtime)
 void BPF_STRUCT_OPS(locality_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *t = ctx_of(p);
+	u32 llc = llc_of_task(p);
 	u64 vtime;
 
 	if (is_woken_kthread(p, enq_flags)) {
 		count(STAT_KTHREAD);
-		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(), enq_flags);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(llc), enq_flags);
 		return;
 	}
 	if (!t) {
-		scx_bpf_dsq_insert_vtime(p, queue_of(p, clock), slice_for(), clock, enq_flags);
+		vtime = llc_at(llc)->clock;
+		scx_bpf_dsq_insert_vtime(p, queue_of(p, vtime), slice_for(llc), vtime, enq_flags);
 		return;
 	}
 	if (holds(p, t, enq_flags))
 		return;
 	t->queued_at = scx_bpf_now();
-	vtime = place_of(t);
-	scx_bpf_dsq_insert_vtime(p, queue_of(p, vtime), slice_for(), vtime, enq_flags);
+	vtime = place_in(llc, t);
+	scx_bpf_dsq_insert_vtime(p, queue_of(p, vtime), slice_for(llc), vtime, enq_flags);
 	/* An idle CPU will steal it. */
 	wake_idle_cpu(p);
 }
 
-/* Its group is no longer held. */
-static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t)
+/* Its group is no longer held. It goes back to the CPU where it was. */
+static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t, u32 llc)
 {
-	u64 vtime = place_of(t);
+	u64 vtime = place_in(llc, t);
 
-	t->queued_at = scx_bpf_now();
-	scx_bpf_dsq_move_set_slice(it, slice_for());
+	scx_bpf_dsq_move_set_slice(it, slice_for(llc));
 	scx_bpf_dsq_move_set_vtime(it, vtime);
 	scx_bpf_dsq_move_vtime(it, p, queue_of(p, vtime), 0);
 }
 
 /* Take a task that waits for another CPU: of the same LLC if `near`, else of any other. */
-static bool steal(s32 cpu, u32 llc, bool near)
+static bool steal_from_cpus(s32 cpu, u32 llc, bool near)
 {
 	u32 i, other;
 
@@ -173,8 +179,18 @@ static bool steal(s32 cpu, u32 llc, bool near)
 			count(near ? STAT_STOLEN_NEAR : STAT_STOLEN_FAR);
 			return true;
 		}
-		/* An LLC's number is that of its first CPU. */
-		if (!near && scx_bpf_dsq_nr_queued(LLC_BASE + other) > 0 &&
+	}
+	return false;
+}
+
+/* Take a task that waits for any CPU of another LLC. */
+static bool steal_from_llcs(u32 llc)
+{
+	u32 i, other;
+
+	bpf_for (i, 1, nr_llcs) {
+		other = (llc + i) % nr_llcs;
+		if (scx_bpf_dsq_nr_queued(LLC_BASE + other) > 0 &&
 		    scx_bpf_dsq_move_to_local(LLC_BASE + other, 0)) {
 			count(STAT_STOLEN_FAR);
 			return true;
@@ -183,7 +199,7 @@ static bool steal(s32 cpu, u32 llc, bool near)
 	return false;
 }
 
-/* Look into the queues of one foreign CPU, the next one each time. */
+/* Look into the queue of one foreign CPU and that of its LLC, the next one each time. */
 static bool look_abroad(s32 cpu, struct cpu_ctx *c)
 {
 	u32 other = (c->foreign + 1) % nr_cpus;
@@ -192,7 +208,7 @@ static bool look_abroad(s32 cpu, struct cpu_ctx *c)
 	if (other == (u32)cpu)
 		return false;
 	return scx_bpf_dsq_move_to_local(other, 0) ||
-	       scx_bpf_dsq_move_to_local(LLC_BASE + other, 0);
+	       scx_bpf_dsq_move_to_local(LLC_BASE + llc_of(other), 0);
 }
 
 void BPF_STRUCT_OPS(locality_dispatch, s32 cpu, struct task_struct *prev)
@@ -209,10 +225,10 @@ void BPF_STRUCT_OPS(locality_dispatch, s32 cpu, struct task_struct *prev)
 		c->looked_at = now;
 		/* Also in a foreign queue, whose own CPU may be gone or busy with other classes. */
 		c->late_cpu = (c->late_cpu + 1) % nr_cpus;
-		serve_late(cpu, max_wait_ns, 0, now);
-		serve_late(LLC_BASE + llc, max_wait_ns, 0, now);
-		serve_late(c->late_cpu, max_wait_ns, 0, now);
-		serve_late(LLC_BASE + c->late_cpu, max_wait_ns, 0, now);
+		serve_late_in(cpu, max_wait_ns, 0, now, cpu);
+		serve_late_in(LLC_BASE + llc, max_wait_ns, 0, now, cpu);
+		serve_late_in(c->late_cpu, max_wait_ns, 0, now, cpu);
+		serve_late_in(LLC_BASE + llc_of(c->late_cpu), max_wait_ns, 0, now, cpu);
 	}
 	may_stay = stays(prev, now);
 	if (foreign_turns && c->turn % foreign_turns == 0 && look_abroad(cpu, c))
@@ -223,42 +239,43 @@ void BPF_STRUCT_OPS(locality_dispatch, s32 cpu, struct task_struct *prev)
 		return;
 	/* A task whose slice ended continues if there is nothing else here. */
 	if (may_stay && (may_stay->scx.flags & SCX_TASK_QUEUED)) {
-		scx_bpf_task_set_slice(may_stay, slice_for());
+		scx_bpf_task_set_slice(may_stay, slice_for(llc));
 		return;
 	}
-	if (!steal(cpu, llc, true) && !steal(cpu, llc, false))
-		last_resort(prev, slice_for());
+	if (!steal_from_cpus(cpu, llc, true) && !steal_from_llcs(llc) &&
+	    !steal_from_cpus(cpu, llc, false))
+		last_resort(prev, slice_for(llc));
 }
 
 void BPF_STRUCT_OPS(locality_cpu_online, s32 cpu)
 {
-	__sync_fetch_and_add(&nr_online, 1);
+	cpu_comes(cpu);
 }
 
-/* They may wait in its own queue or in that of any LLC, whose ids change as CPUs come and go. */
 void BPF_STRUCT_OPS(locality_cpu_offline, s32 cpu)
 {
-	u32 i;
-
-	__sync_fetch_and_sub(&nr_online, 1);
+	cpu_goes(cpu);
 	hand_over(cpu, cpu);
+	hand_over(LLC_BASE + llc_of(cpu), cpu);
 	hand_over_held(cpu);
-	bpf_for (i, 0, nr_cpus)
-		hand_over(LLC_BASE + i, cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(locality_init)
 {
-	s32 error = groups_init();
+	s32 error = llcs_init();
 	u32 i;
 
+	if (!error)
+		error = groups_init();
 	if (error)
 		return error;
-	count_cpus();
 	bpf_for (i, 0, nr_cpus) {
 		error = scx_bpf_create_dsq(i, -1);
-		if (!error)
-			error = scx_bpf_create_dsq(LLC_BASE + i, -1);
+		if (error)
+			return error;
+	}
+	bpf_for (i, 0, most_llcs) {
+		error = scx_bpf_create_dsq(LLC_BASE + i, -1);
 		if (error)
 			return error;
 	}
