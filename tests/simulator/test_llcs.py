@@ -58,9 +58,7 @@ def run(
 
 def shares(figures: SimulationFigures, name: str) -> list[float]:
     """CPUs that each group of this name had."""
-    return [
-        each.run_ns / figures.time_ns for each in figures.groups if each.name.startswith(name)
-    ]
+    return [each.run_ns / figures.time_ns for each in figures.groups if each.name.startswith(name)]
 
 
 def spread(found: list[float]) -> float:
