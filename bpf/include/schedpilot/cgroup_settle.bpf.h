@@ -16,6 +16,7 @@
 #define SCHEDPILOT_CGROUP_SETTLE_BPF_H
 
 #include <schedpilot/cgroups.bpf.h>
+#include <schedpilot/machine.bpf.h>
 
 /* How often, ns: while a group wants more than it gets, and while none does. */
 #define SETTLE_NS	5000000ULL
@@ -57,19 +58,22 @@ __noinline int settle_usage(u64 passed)
 
 	bpf_for (i, ROOT_TASKS, nr_slots) {
 		struct group *g = group_at(i), *above;
+		struct shard sum;
 		u32 slot = i, wants;
 		u64 used;
 
 		if (!g || (i != ROOT_TASKS && !g->id))
 			continue;
-		used = g->used - g->seen;
-		wants = g->waiting > 0 || g->waited - g->seen_waited > passed / 8;
-		g->seen_waited = g->waited;
+		sum = sum_of(g);
+		used = sum.used - g->seen;
+		wants = sum.waiting > 0 || sum.waited - g->seen_waited > passed / 8;
+		g->seen_waited = sum.waited;
+		g->nr_waiting = sum.waiting;
 		if (!used && !wants)
 			continue;
 		g->seen += used;
 		if (i == ROOT_TASKS) {
-			g->weight = g->weighs > 0 ? kernel_weight(g->weighs) : USUAL_WEIGHT;
+			g->weight = sum.weighs > 0 ? kernel_weight(sum.weighs) : USUAL_WEIGHT;
 			g->parent = ROOT;
 		}
 		bpf_for (level, 0, MAX_LEVELS) {
@@ -258,6 +262,16 @@ __noinline int settle_groups(u64 now)
 	return 0;
 }
 
+/* Each shard may use its part of the allowance before it looks at the others. */
+static void share_allowance(struct group *g)
+{
+	u64 part = g->allowance / nr_shards();
+	u32 i;
+
+	for (i = 0; i < MAX_SHARDS && i < nr_shards(); i++)
+		g->shards[i].look_at = g->shards[i].used + part;
+}
+
 /* A group is held if any group above it is. True: one is no longer, or for another reason. */
 __noinline int settle_holds(void)
 {
@@ -294,9 +308,10 @@ __noinline int settle_holds(void)
 		g->beyond = beyond;
 		g->allowance = room > 0 ? room : 0;
 		g->grants = g->allowance;
+		share_allowance(g);
 		if (g->held && g->held != held)
 			changed = 1;
-		if (held || g->waiting > 0)
+		if (held || g->nr_waiting > 0)
 			busy = 1;
 		g->held = held;
 	}

@@ -19,7 +19,7 @@
 #ifndef SCHEDPILOT_CGROUPS_BPF_H
 #define SCHEDPILOT_CGROUPS_BPF_H
 
-#include <schedpilot/machine.bpf.h>
+#include <schedpilot/llc.bpf.h>
 #include <schedpilot/tasks.bpf.h>
 #include <schedpilot/timing.bpf.h>
 
@@ -60,12 +60,25 @@ enum hold {
 	THROTTLED, /* it has used its quota */
 };
 
+/*
+ * What a group's own tasks do, in lines of their own for each LLC, so that CPUs that share no
+ * cache do not write the same. Only sums mean something: a task may begin to wait in one LLC and
+ * end in another.
+ */
+struct shard {
+	u64 used;    /* CPU time, ns */
+	u64 waited;  /* time that they waited for a CPU, ns, of those that got one */
+	s64 waiting; /* how many wait for a CPU */
+	s64 weighs;  /* of ROOT_TASKS: weight of all runnable tasks, 100 for nice 0 */
+	u64 look_at; /* at this much `used` the sum is compared with the group's allowance */
+} __attribute__((aligned(64)));
+
+/* LLCs beyond these share the shards of the first ones. */
+#define MAX_SHARDS 8
+
 struct group {
 	/* Written by its tasks as they run and wait. */
-	u64 used;    /* CPU time of its own tasks, ns */
-	s64 weighs;  /* of ROOT_TASKS: weight of all its runnable tasks, 100 for nice 0 */
-	u64 waited;  /* time that its own tasks waited for a CPU, ns, of those that got one */
-	s32 waiting; /* how many of its own tasks wait for a CPU */
+	struct shard shards[MAX_SHARDS];
 	/* Written as it settles; read by its tasks. */
 	u32 held; /* enum hold: its own or that of any group above */
 	u64 lead; /* how long it takes until neither it nor a group above is ahead of its share, ns
@@ -86,8 +99,9 @@ struct group {
 	u64 burst;  /* cpu.max.burst, ns */
 
 	/* Its account, and as a parent that of its children. */
-	u64 seen;	 /* of `used`, ns */
-	u64 seen_waited; /* of `waited`, ns */
+	u64 seen;	 /* of what they used, ns */
+	u64 seen_waited; /* of the time that they waited, ns */
+	s64 nr_waiting;	 /* how many waited when it last settled */
 	u64 took;	 /* CPU time with its descendants since it last settled, ns */
 	u64 vtime;	 /* CPU time by weight, ns of CPU time of weight USUAL_WEIGHT */
 	u64 clock;	 /* virtual time of its children */
@@ -108,8 +122,10 @@ struct group {
 	u32 end;  /* for which reason: enum hold */
 };
 
+/* Values of an array that can be mapped begin at a page, so that shards are whole lines. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, MAX_GROUPS);
 	__type(key, u32);
 	__type(value, struct group);
@@ -157,6 +173,33 @@ static u32 slot_of(struct cgroup *cgroup)
 
 static void settle_start(void);
 
+/* ---- shards ---- */
+
+static u32 nr_shards(void)
+{
+	return nr_llcs < MAX_SHARDS ? nr_llcs : MAX_SHARDS;
+}
+
+static struct shard *shard_here(struct group *g)
+{
+	return &g->shards[llc_of(bpf_get_smp_processor_id()) & (MAX_SHARDS - 1)];
+}
+
+/* The sums of all shards. */
+static struct shard sum_of(const struct group *g)
+{
+	struct shard sum = {};
+	u32 i;
+
+	for (i = 0; i < MAX_SHARDS && i < nr_shards(); i++) {
+		sum.used += g->shards[i].used;
+		sum.waited += g->shards[i].waited;
+		sum.waiting += g->shards[i].waiting;
+		sum.weighs += g->shards[i].weighs;
+	}
+	return sum;
+}
+
 /* ---- what tasks do ---- */
 
 static void group_runnable(const struct task_struct *p, struct task_ctx *t)
@@ -169,7 +212,7 @@ static void group_runnable(const struct task_struct *p, struct task_ctx *t)
 	if (!g)
 		return;
 	t->member.weighs = p->scx.weight;
-	__sync_fetch_and_add(&g->weighs, t->member.weighs);
+	__sync_fetch_and_add(&shard_here(g)->weighs, t->member.weighs);
 }
 
 /* It waits for a CPU. */
@@ -183,7 +226,7 @@ static void group_waits(struct task_ctx *t)
 	if (!g)
 		return;
 	t->member.waits_from = scx_bpf_now();
-	__sync_fetch_and_add(&g->waiting, 1);
+	__sync_fetch_and_add(&shard_here(g)->waiting, 1);
 }
 
 static void group_waits_no_more(struct task_ctx *t, u64 now)
@@ -194,8 +237,8 @@ static void group_waits_no_more(struct task_ctx *t, u64 now)
 		return;
 	g = group_of(t);
 	if (g) {
-		__sync_fetch_and_sub(&g->waiting, 1);
-		__sync_fetch_and_add(&g->waited, now - t->member.waits_from);
+		__sync_fetch_and_sub(&shard_here(g)->waiting, 1);
+		__sync_fetch_and_add(&shard_here(g)->waited, now - t->member.waits_from);
 	}
 	t->member.waits_from = 0;
 }
@@ -211,13 +254,33 @@ static void group_quiescent(struct task_ctx *t)
 		return;
 	g = group_at(ROOT_TASKS);
 	if (g)
-		__sync_fetch_and_sub(&g->weighs, t->member.weighs);
+		__sync_fetch_and_sub(&shard_here(g)->weighs, t->member.weighs);
 	t->member.weighs = 0;
+}
+
+/* A shard looks at all others again when it has used its part of what is left, or this much, ns. */
+#define LEAST_PART_NS 100000
+
+/*
+ * Hold the group if it has used its allowance: waiting for the accounts to settle would let all
+ * CPUs run it until then.
+ */
+static void compare_use(struct group *g, struct shard *here)
+{
+	u64 used = sum_of(g).used - g->seen, part;
+
+	if (used >= g->allowance) {
+		g->held = g->beyond;
+		return;
+	}
+	part = (g->allowance - used) / nr_shards();
+	here->look_at = here->used + (part > LEAST_PART_NS ? part : LEAST_PART_NS);
 }
 
 /* Charge the group for the task's run time until now. */
 static void group_charge(struct task_ctx *t, u64 now)
 {
+	struct shard *here;
 	struct group *g;
 	u64 ran;
 
@@ -227,10 +290,10 @@ static void group_charge(struct task_ctx *t, u64 now)
 	t->member.burst += ran;
 	g = group_of(t);
 	if (g) {
-		__sync_fetch_and_add(&g->used, ran);
-		/* Waiting for the accounts to settle would let all CPUs run it until then. */
-		if (!g->held && g->used - g->seen >= g->allowance)
-			g->held = g->beyond;
+		here = shard_here(g);
+		__sync_fetch_and_add(&here->used, ran);
+		if (!g->held && here->used >= here->look_at)
+			compare_use(g, here);
 	}
 	t->member.charged_at = now;
 }
