@@ -27,11 +27,16 @@ from bpf.build.sources import (
     name_of,
 )
 from bpf.build.vmlinux import BTF
+from bpf.kernel.features import Features
+from bpf.kernel.unmet import essential, features_of
 from process import Fault, FaultType, run
 from process.run import tail
 
 _PACKAGE = Path(__file__).resolve().parent
 _KEPT_ENGINES = 6
+# The engine's list of symbols that a candidate may use, and the line for the kfuncs in it.
+_EXPORTS = "engine/exports"
+_KFUNCS_HERE = b"\t/* the kfuncs of the kernel */\n"
 
 # The kernel's types need these, native or not.
 _KERNEL_FLAGS = (
@@ -107,8 +112,26 @@ _CANDIDATE_VARIANTS = {
         "-fno-sanitize-link-runtime",
     ),
 }
-# The newest of the types that the engine uses (7.3).
-_NEWEST_TYPE = b"struct scx_enable_args {"
+# What the engine has of sched_ext and some kernels from 6.13 on lack: the preprocessor's word, and
+# what it looks like in vmlinux.h. More are in `bpf.build.vmlinux`, for schedulers as well.
+_LATER_TYPES = {
+    "HAS_TASK_GROUP_SCX": rb"struct scx_task_group \{[^}]*\bbw_quota_us;",  # 6.17
+    "HAS_TASK_GROUP_SCX_IDLE": rb"struct scx_task_group \{[^}]*\bidle;",  # 6.19
+    "HAS_EXIT_FLAGS": rb"struct scx_exit_info \{[^}]*\bflags;",
+    "HAS_SUB_SCHEDULERS": rb"\(\*sub_attach\)\(",  # 7.1
+    "HAS_REENQUEUE_FLAGS": rb"\b__SCX_REENQ_USER_MASK\b",  # 7.1
+    "HAS_EXIT_CPU": rb"struct scx_exit_info \{[^}]*\bexit_cpu;",
+    "HAS_CID_TOPO": rb"struct scx_cid_topo \{[^}]*\bcore_idx;",  # 7.2
+    "HAS_CMASK": rb"struct scx_cmask \{",  # 7.2
+    "HAS_TID": rb"\bSCX_OPS_TID_TO_TASK\b",  # 7.2
+    "HAS_CID_SHARDS": rb"struct scx_cid_topo \{[^}]*\bshard_idx;",  # 7.3
+    "HAS_INIT_CIDS": rb"\(\*init_cids\)\(",  # 7.3
+    "HAS_ENABLE_ARGS": rb"struct scx_enable_args \{",  # 7.3
+}
+# Without it there is no sched_ext, or that of 6.12, whose kfuncs have other names.
+_OLDEST_KFUNC = "scx_bpf_dsq_insert"
+# A kfunc of sched_ext that the engine defines.
+_KFUNC = re.compile(rb"^\w[\w \*]*?\b(_*scx_bpf_\w+)\(", re.MULTILINE)
 _UNDECLARED = re.compile(r"call to undeclared (?:library )?function '(\w+)'")
 
 
@@ -161,6 +184,27 @@ def _sources() -> list[tuple[str, bytes]]:
     return [(str(path.relative_to(_PACKAGE)), path.read_bytes()) for path in files]
 
 
+def _later_types(header: bytes) -> list[str]:
+    """The words for what this kernel's types have."""
+    return [f"-D{word}" for word, shape in _LATER_TYPES.items() if re.search(shape, header)]
+
+
+def _exports(sources: list[tuple[str, bytes]], kernel: Features) -> bytes:
+    """The engine's list of symbols for the candidate, without the kfuncs that the kernel lacks.
+
+    libbpf looks a kfunc up without the ___suffix of its name, and takes one with another prototype
+    for absent.
+    """
+    sound = {*kernel.kfuncs} - {*kernel.malformed}
+    defined = {name.decode() for _, data in sources for name in _KFUNC.findall(data)}
+    kept = sorted(each for each in defined if essential(each) in sound)
+    return b"".join(
+        data.replace(_KFUNCS_HERE, "".join(f"\t{each};\n" for each in kept).encode())
+        for name, data in sources
+        if name == _EXPORTS
+    )
+
+
 def engine_for(
     btf: Path = BTF, *, cache_folder: Path | None = None, variant: Variant = Variant.PLAIN
 ) -> Engine:
@@ -170,13 +214,15 @@ def engine_for(
     runs candidates of the same variant.
 
     Raises:
-        Fault: MISSING_TOOL, UNSUPPORTED without BTF or with an older kernel's, STATE, CHILD_FAILED.
+        Fault: MISSING_TOOL, UNSUPPORTED without BTF or with that of a kernel before 6.13, STATE,
+            CHILD_FAILED.
     """
     clang = find_clang()
     kit = kit_for(clang, btf, cache_folder)
     sources = _sources()
     flags = (*_KERNEL_FLAGS, *_ENGINE_VARIANTS[variant])
-    key = digest(kit.key, *flags, *(part for pair in sources for part in pair))
+    parts = (part for pair in sources for part in pair)
+    key = digest(kit.key, *flags, repr(_LATER_TYPES), *parts)
     folder = cache.folder(cache_folder) / "simulators" / key
     made = Engine(folder / "simulate", folder / "shim", kit, folder / "types.pch", variant)
     if not (folder / "done").is_file():
@@ -184,40 +230,47 @@ def engine_for(
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (folder / "done").is_file():
-                _make_engine([clang.path, *flags], made, folder, sources)
+                features = features_of(btf, cache_folder=cache_folder)
+                _make_engine([clang.path, *flags], made, folder, sources, features)
         cache.prune(folder.parent, keep=_KEPT_ENGINES)
     return made
 
 
 def _make_engine(
-    compiler: list[str], engine: Engine, folder: Path, sources: list[tuple[str, bytes]]
+    compiler: list[str],
+    engine: Engine,
+    folder: Path,
+    sources: list[tuple[str, bytes]],
+    kernel: Features,
 ) -> None:
+    if _OLDEST_KFUNC not in kernel.kfuncs:
+        raise Fault(
+            FaultType.UNSUPPORTED,
+            "the simulator cannot be built for this kernel",
+            why="its types lack sched_ext, or have that of 6.12; those from 6.13 on are understood",
+            hint="the other gates work without it; or name another kernel's types (--btf)",
+        )
     for name, data in sources:
         cache.write(folder / name, data)
+    cache.write(folder / _EXPORTS, _exports(sources, kernel))
     units = sorted(name for name, _ in sources if name.endswith(".c"))
     new = folder / "simulate.new"
     done = run(
         [
             *compiler,
+            *_later_types((engine.kit.folder / "vmlinux.h").read_bytes()),
             "-g1",
             f"-I{engine.kit.folder}",
             *units,
             "-o",
             new,
-            "-Wl,--dynamic-list=engine/exports",
+            f"-Wl,--dynamic-list={_EXPORTS}",
             "-lbpf",
         ],
         timeout=COMPILE_LIMIT_S,
         cwd=folder,
         check=False,
     )
-    if done.status != 0 and _NEWEST_TYPE not in (engine.kit.folder / "vmlinux.h").read_bytes():
-        raise Fault(
-            FaultType.UNSUPPORTED,
-            "the simulator cannot be built for this kernel",
-            why="it needs the types of a kernel from 7.3 on",
-            hint="the other gates work without it; or name another kernel's types (--btf)",
-        )
     if done.status != 0:
         raise Fault(
             FaultType.CHILD_FAILED,

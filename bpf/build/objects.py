@@ -24,13 +24,14 @@ from bpf.build.kit import prepare as prepare  # callers know it from here
 from bpf.build.sources import MAX_SOURCE_BYTES as MAX_SOURCE_BYTES  # likewise
 from bpf.build.sources import ClangResult, build_failed, compile_confined, files_of, name_of
 from bpf.build.vmlinux import BTF
+from bpf.kernel import unmet
 
 _KEPT_OBJECTS = 256
 
 
 @dataclass(frozen=True)
 class BuildResult:
-    """The result for one source.
+    """The result for one source. It is not `ok` either if the kernel lacks what it calls.
 
     `object` is the BPF object if `ok`, else None. `seconds` of wall time, near zero if `cached`.
     `clang` says which compiler was used and why.
@@ -85,8 +86,8 @@ class _BuildOutcome:
 
 @lru_cache(maxsize=1)
 def _words() -> str:
-    """Changes with the hints for clang's messages, so that no old hints are kept."""
-    return digest(Path(diagnostics.__file__).read_bytes())[:16]
+    """Changes with the messages and hints, so that no old ones are kept."""
+    return digest(*(Path(str(each.__file__)).read_bytes() for each in (diagnostics, unmet)))[:16]
 
 
 def _recall(about: Path, kept: Path) -> _BuildOutcome | None:
@@ -137,13 +138,16 @@ def build_object(
     cached = known is not None
     if known is None:
         done = _compile(clang, kit, name, files)
-        known = _BuildOutcome(
-            done.data is not None, parse(done.said, known=known_names(), files=files)
-        )
+        said = parse(done.said, known=known_names(), files=files)
+        lacking: tuple[Diagnostic, ...] = ()
         if done.data is not None:
+            kernel = unmet.features_of(btf, cache_folder=cache_folder)
+            lacking = unmet.unmet(done.data, kernel, files, name)
+        known = _BuildOutcome(done.data is not None and not lacking, (*lacking, *said))
+        if done.data is not None and known.ok:
             cache.write(kept, done.data)
         # An error without a line in the source belongs to this machine and may pass.
-        if known.ok or any(each.line for each in known.diagnostics):
+        if known.ok or lacking or any(each.line for each in known.diagnostics):
             cache.write(about, json.dumps(asdict(known)).encode())
         cache.prune(objects, keep=_KEPT_OBJECTS * 2)
     if known.ok:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 Buffer = bytes | mmap.mmap
 
 SYMBOLS, RELOCATIONS, NOTES, DYNAMIC_SYMBOLS = 2, 9, 7, 11
+_WEAK = 2
 # Has a size, but no bytes in the file (SHT_NOBITS): `.bss`, and most of a file of debug symbols.
 _EMPTY = 8
 _MAGIC = b"\x7fELF\x02\x01"
@@ -59,13 +60,14 @@ class ElfSection:
 @dataclass(frozen=True, slots=True)
 class ElfSymbol:
     """`name_at` is its place in the table of strings; `section` the number of its section, 0: it is
-    not defined here.
+    not defined here. A `weak` one need not be defined anywhere.
     """
 
     name_at: int
     type: int
     section: int
     value: int
+    weak: bool = False
 
 
 def unpack(layout: struct.Struct, data: Buffer, at: int) -> tuple[int, ...]:
@@ -147,7 +149,7 @@ def symbols(data: Buffer, table: ElfSection) -> Iterator[ElfSymbol]:
     raw = content(data, table)
     whole = memoryview(raw)[: len(raw) // _SYMBOL.size * _SYMBOL.size]
     for name_at, info, _, section, value, _ in _SYMBOL.iter_unpack(whole):
-        yield ElfSymbol(name_at, info & 15, section, value)
+        yield ElfSymbol(name_at, info & 15, section, value, info >> 4 == _WEAK)
 
 
 def text_at(strings: bytes, at: int) -> bytes:

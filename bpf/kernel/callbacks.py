@@ -83,7 +83,7 @@ def object_callbacks(data: bytes) -> frozenset[str] | None:
 
 
 def _object_callbacks(data: bytes) -> frozenset[str] | None:
-    sections = _sections(data)
+    sections = object_sections(data)
     types = Btf(content(data, next(each for each in sections if each.name == b".BTF")))
     places = types.places_of(OPS)
     members: dict[int, dict[int, str]] = {}
@@ -116,7 +116,12 @@ def _object_callbacks(data: bytes) -> frozenset[str] | None:
     return frozenset.intersection(*found) if found else None
 
 
-def _sections(data: bytes) -> tuple[ElfSection, ...]:
+def object_sections(data: bytes) -> tuple[ElfSection, ...]:
+    """The sections of a compiled scheduler.
+
+    Raises:
+        ElfError: it is no BPF object, or damaged.
+    """
     header = read_header(data)
     if (header.kind, header.machine) != (_KIND, _MACHINE):
         raise ElfError("not a BPF object")

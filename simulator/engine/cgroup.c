@@ -8,6 +8,7 @@ struct place {
 	bool there;
 	struct cgroup *cgroup;
 	struct task_group group;
+	struct group_settings settings;
 	struct kernfs_node node;
 	struct css_set tasks;
 };
@@ -45,19 +46,33 @@ static u32 parent_of(u32 number)
 	return sim.want.cgroups[number].parent;
 }
 
-struct task_group *group_at(u32 number)
+const struct group_settings *settings_of(u32 cgroup)
 {
-	return &places[number].group;
+	return &places[cgroup].settings;
 }
 
 /* The kernel's RUNTIME_INF: `max` is this many us. */
 #define NO_QUOTA (~0ULL)
 
-void set_bandwidth(struct task_group *group, const struct bandwidth *to)
+void set_bandwidth(struct group_settings *settings, const struct bandwidth *to)
 {
-	group->scx.bw_period_us = to->period_ns / 1000;
-	group->scx.bw_quota_us = to->quota_ns == NEVER ? NO_QUOTA : to->quota_ns / 1000;
-	group->scx.bw_burst_us = to->burst_ns / 1000;
+	settings->period_us = to->period_ns / 1000;
+	settings->quota_us = to->quota_ns == NEVER ? NO_QUOTA : to->quota_ns / 1000;
+	settings->burst_us = to->burst_ns / 1000;
+}
+
+/* The candidate may read the kernel's own record of it, as far as this kernel keeps one. */
+static void show_settings(struct place *place)
+{
+#ifdef HAS_TASK_GROUP_SCX
+	place->group.scx.weight = place->settings.weight;
+	place->group.scx.bw_period_us = place->settings.period_us;
+	place->group.scx.bw_quota_us = place->settings.quota_us;
+	place->group.scx.bw_burst_us = place->settings.burst_us;
+#endif
+#ifdef HAS_TASK_GROUP_SCX_IDLE
+	place->group.scx.idle = place->settings.idle;
+#endif
 }
 
 /* A removed cgroup counts as its parent. */
@@ -78,11 +93,12 @@ void enter_cgroup(struct task *t, u32 number)
 	p->sched_task_group = &places[number].group;
 }
 
-static void set_up(struct task_group *group, const struct cgroup_plan *plan)
+static void set_up(struct place *place, const struct cgroup_plan *plan)
 {
-	group->scx.weight = plan->weight;
-	group->idle = group->scx.idle = plan->idle;
-	set_bandwidth(group, &plan->bandwidth);
+	place->settings.weight = plan->weight;
+	place->group.idle = place->settings.idle = plan->idle;
+	set_bandwidth(&place->settings, &plan->bandwidth);
+	show_settings(place);
 }
 
 /* As mkdir leaves it. */
@@ -108,9 +124,9 @@ void make_cgroups(void)
 		cgroup->subsys[cpu_cgrp_id] = &place->group.css;
 		place->group.css.cgroup = cgroup;
 		if (place->there)
-			set_up(&place->group, plan);
+			set_up(place, plan);
 		else
-			set_up(&place->group, &fresh);
+			set_up(place, &fresh);
 		place->tasks.dfl_cgrp = cgroup;
 		place->tasks.subsys[cpu_cgrp_id] = &place->group.css;
 		if (above) {
@@ -166,9 +182,10 @@ bool remove_cgroup(u32 number)
 /* While it does not exist its files cannot be written. */
 void change_cgroup(const struct cgroup_change *change)
 {
-	struct task_group *group = &places[change->cgroup].group;
+	struct place *place = &places[change->cgroup];
+	struct task_group *group = &place->group;
 
-	if (!places[change->cgroup].there)
+	if (!place->there)
 		return;
 	/* The kernel refuses it: sched_group_set_shares(). */
 	if (change->setting == SET_WEIGHT && group->idle)
@@ -178,15 +195,16 @@ void change_cgroup(const struct cgroup_change *change)
 	sim.class->change_cgroup(change);
 	switch (change->setting) {
 	case SET_WEIGHT:
-		group->scx.weight = change->weight;
+		place->settings.weight = change->weight;
 		break;
 	case SET_IDLE:
-		group->scx.idle = change->idle;
+		place->settings.idle = change->idle;
 		break;
 	case SET_BANDWIDTH:
-		set_bandwidth(group, &change->bandwidth);
+		set_bandwidth(&place->settings, &change->bandwidth);
 		break;
 	}
+	show_settings(place);
 }
 
 struct cgroup *scx_bpf_task_cgroup___any(struct task_struct *p)

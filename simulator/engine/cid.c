@@ -79,6 +79,8 @@ s32 scx_bpf_cidperf_set(s32 cid, u32 perf)
 	return cid_valid(cid) && perf <= 1024 ? 0 : -EINVAL;
 }
 
+/* A kernel without cids has neither the structure nor anybody who could ask for it. */
+#ifdef HAS_CID_TOPO
 void scx_bpf_cid_topo(s32 cid, struct scx_cid_topo *out, u64 size)
 {
 	if (!cid_valid(cid) || size < sizeof(*out))
@@ -89,10 +91,14 @@ void scx_bpf_cid_topo(s32 cid, struct scx_cid_topo *out, u64 size)
 	    .node_idx = cid / sim.want.node_cpus,
 	};
 	out->core_cid = out->core_idx * sim.want.core_cpus;
-	out->llc_cid = out->shard_cid = out->llc_idx * sim.want.llc_cpus;
-	out->shard_idx = out->llc_idx;
+	out->llc_cid = out->llc_idx * sim.want.llc_cpus;
 	out->node_cid = out->node_idx * sim.want.node_cpus;
+#ifdef HAS_CID_SHARDS
+	out->shard_cid = out->llc_cid;
+	out->shard_idx = out->llc_idx;
+#endif
 }
+#endif
 
 /* ---- masks ---- */
 
@@ -127,6 +133,7 @@ const void *scx_bpf_online_cmask(void)
 }
 
 /* There is only one scheduler, so it holds every CPU with all capabilities. */
+#ifdef HAS_CMASK
 s32 scx_bpf_sub_caps(u64 cgroup_id, u64 caps, struct scx_cmask *out)
 {
 	(void)caps;
@@ -136,3 +143,4 @@ s32 scx_bpf_sub_caps(u64 cgroup_id, u64 caps, struct scx_cmask *out)
 		out->bits[i / 64] |= 1ULL << i % 64;
 	return 0;
 }
+#endif

@@ -267,8 +267,9 @@ struct task {
 	u64 turn; /* of the ownership: older insertions are void */
 	u64 direct_dsq, direct_flags, direct_slice, direct_vtime;
 	bool by_vtime;
-	bool custody; /* the scheduler has it, itself or in one of its queues */
-	bool immed;   /* SCX_ENQ_IMMED: runs at once or is returned */
+	bool custody;	/* the scheduler has it, itself or in one of its queues */
+	bool immed;	/* SCX_ENQ_IMMED: runs at once or is returned */
+	u32 reenqueued; /* times since it last ran */
 	u64 runnable_at;
 	void **storage; /* for each task storage map */
 

@@ -13,6 +13,20 @@
 #define MAX_REENQUEUES	 256
 #define HOTPLUG_RESTARTS ((1LL << 48) | (1LL << 32))
 
+/*
+ * Words that came with 7.1. To a kernel without them a change of a property was a usual dequeue,
+ * and all of a local queue was sent through enqueue() again.
+ */
+#ifdef HAS_REENQUEUE_FLAGS
+#define REENQ_ANY	SCX_REENQ_ANY
+#define REENQ_USER_MASK __SCX_REENQ_USER_MASK
+#define DEQ_CHANGE	SCX_DEQ_SCHED_CHANGE
+#else
+#define REENQ_ANY	1ULL
+#define REENQ_USER_MASK 0
+#define DEQ_CHANGE	0
+#endif
+
 struct verdict {
 	struct task *task;
 	u64 turn, dsq_id, slice, vtime, flags;
@@ -462,9 +476,9 @@ static void enqueue(struct task *t, u64 flags)
 
 	t->stood_in = SCX_DSQ_LOCAL;
 	t->immed = false;
-	if (flags & SCX_ENQ_REENQ && ++p->scx.reenq_cnt > MAX_REENQUEUES) {
+	if (flags & SCX_ENQ_REENQ && ++t->reenqueued > MAX_REENQUEUES) {
 		end_by(EXIT_REENQUEUED, 0, "%s[%d] reenqueued %u times without running",
-		       t->plan->comm, p->pid, p->scx.reenq_cnt);
+		       t->plan->comm, p->pid, t->reenqueued);
 		return;
 	}
 	if (!cpu->online)
@@ -500,6 +514,21 @@ local:
 	queue_on(&cpu->local, t, flags & SCX_ENQ_HEAD);
 }
 
+/* Why it comes through enqueue() again, while it does. */
+static void show_reason(struct task *t, bool comes)
+{
+#ifdef HAS_REENQUEUE_FLAGS
+	u32 *flags = &kernel_of(t)->scx.flags;
+
+	*flags &= ~SCX_TASK_REENQ_REASON_MASK;
+	if (comes)
+		*flags |= t->immed ? SCX_TASK_REENQ_IMMED : SCX_TASK_REENQ_KFUNC;
+#else
+	(void)t;
+	(void)comes;
+#endif
+}
+
 /* Tasks of a local queue go through enqueue() again: all, or those that cannot run at once. */
 static void reenqueue(struct sim_cpu *cpu, u64 flags)
 {
@@ -513,13 +542,12 @@ static void reenqueue(struct sim_cpu *cpu, u64 flags)
 		next = node->next;
 		if (!t)
 			continue;
-		if (!(flags & SCX_REENQ_ANY) && !(t->immed && (seen || !open))) {
+		if (!(flags & REENQ_ANY) && !(t->immed && (seen || !open))) {
 			seen = true;
 			continue;
 		}
 		seen = true;
-		kernel_of(t)->scx.flags &= ~SCX_TASK_REENQ_REASON_MASK;
-		kernel_of(t)->scx.flags |= t->immed ? SCX_TASK_REENQ_IMMED : SCX_TASK_REENQ_KFUNC;
+		show_reason(t, true);
 		dsq_remove(t);
 		t->left = NULL;
 		*at = t;
@@ -531,7 +559,7 @@ static void reenqueue(struct sim_cpu *cpu, u64 flags)
 		first = t->left;
 		t->left = NULL;
 		enqueue(t, SCX_ENQ_REENQ);
-		kernel_of(t)->scx.flags &= ~SCX_TASK_REENQ_REASON_MASK;
+		show_reason(t, false);
 	}
 }
 
@@ -550,13 +578,13 @@ void ext_reenqueue(u64 dsq_id, u64 flags)
 	struct dsq_node *node, *next;
 	u64 order;
 
-	if (flags & ~(u64)__SCX_REENQ_USER_MASK) {
+	if (flags & ~(u64)REENQ_USER_MASK) {
 		end_by(EXIT_ERROR, 0, "invalid SCX_REENQ flags 0x%llx", flags);
 		return;
 	}
 	if (is_local(dsq_id)) {
 		dsq = dsq_for(dsq_id, NULL);
-		sim.cpus[dsq->cpu].reenqueue_flags = SCX_REENQ_ANY;
+		sim.cpus[dsq->cpu].reenqueue_flags = REENQ_ANY;
 		reenqueue_soon(&sim.cpus[dsq->cpu]);
 		return;
 	}
@@ -640,13 +668,13 @@ static void dequeue(struct task *t, u64 flags, bool migrates)
 
 static void ext_dequeue(struct task *t, bool sleeps)
 {
-	dequeue(t, sleeps ? SCX_DEQ_SLEEP : SCX_DEQ_SCHED_CHANGE, !sleeps);
+	dequeue(t, sleeps ? SCX_DEQ_SLEEP : DEQ_CHANGE, !sleeps);
 }
 
 /* A property changes: a running task is taken off and put back, a waiting one is queued anew. */
 static void ext_before_change(struct task *t)
 {
-	dequeue(t, SCX_DEQ_SCHED_CHANGE, false);
+	dequeue(t, DEQ_CHANGE, false);
 }
 
 static void ext_after_change(struct task *t)
@@ -766,7 +794,7 @@ static void ext_set(struct sim_cpu *cpu, struct task *next)
 	next->owner = OWNER_NONE;
 	cpu->local.taken += next->dsq == &cpu->local;
 	dsq_remove(next);
-	kernel_of(next)->scx.reenq_cnt = 0;
+	next->reenqueued = 0;
 	kernel_of(next)->se.exec_start = clock_now();
 	CALL(running, IN_OTHER, kernel_of(next), 0, 0);
 }
@@ -836,13 +864,17 @@ static void ext_check(void)
 /* It is brought online: cgroup_init(). */
 void ext_cgroup_comes(u32 cgroup)
 {
-	struct scx_task_group *group = &group_at(cgroup)->scx;
+	const struct group_settings *group = settings_of(cgroup);
 	struct scx_cgroup_init_args arguments = {
 	    .weight = group->weight,
-	    .bw_period_us = group->bw_period_us,
-	    .bw_quota_us = group->bw_quota_us,
-	    .bw_burst_us = group->bw_burst_us,
+#ifdef KERNEL_HAS_CGROUP_SET_BANDWIDTH
+	    .bw_period_us = group->period_us,
+	    .bw_quota_us = group->quota_us,
+	    .bw_burst_us = group->burst_us,
+#endif
+#ifdef KERNEL_HAS_CGROUP_INIT_IDLE
 	    .sched_idle = group->idle,
+#endif
 	};
 	s32 error = CALL(cgroup_init, IN_UNLOCKED, cgroup_at(cgroup), &arguments, 0);
 
@@ -878,12 +910,16 @@ static bool ext_start(void)
 	if (ops()->flags & SCX_OPS_BUILTIN_IDLE_PER_NODE && !builtin_idle())
 		end_by(EXIT_ERROR, 0,
 		       "SCX_OPS_BUILTIN_IDLE_PER_NODE requires CPU idle selection enabled");
+#ifdef HAS_SUB_SCHEDULERS
 	if (!sim.cids && (ops()->sub_attach || ops()->sub_detach))
 		end_by(EXIT_ERROR, 0, "sub_attach/sub_detach requires cid-form struct_ops");
+#endif
 	if (sim.over)
 		return false;
+#ifdef HAS_INIT_CIDS
 	if (sim.cids && (error = CALL(init_cids, IN_UNLOCKED, 0, 0, 0)))
 		end_by(EXIT_ERROR, error, "ops.init_cids() failed (%d)", error);
+#endif
 	if (!sim.over && (error = CALL(init, IN_UNLOCKED, 0, 0, 0)))
 		end_by(EXIT_ERROR, error, "ops.init() failed (%d)", error);
 	for (u32 i = 0; i < sim.want.nr_cgroups && !sim.over; i++)
@@ -918,11 +954,15 @@ static bool ext_welcome(struct task *t, bool fork)
 static void ext_enable(struct task *t)
 {
 	struct task_struct *p = kernel_of(t);
-	struct scx_enable_args arguments = {};
 
 	if (sim.cids) {
-		arguments.cmask_arena_addr = (u64)cmask_of(p->cpus_ptr);
+#ifdef HAS_ENABLE_ARGS
+		struct scx_enable_args arguments = {.cmask_arena_addr = (u64)cmask_of(p->cpus_ptr)};
+
 		CALL(enable, IN_OTHER, p, &arguments, 0);
+#else
+		CALL(enable, IN_OTHER, p, 0, 0);
+#endif
 		ext_affinity(t);
 	} else {
 		CALL(enable, IN_OTHER, p, 0, 0);
@@ -995,9 +1035,13 @@ static void ext_finish(void)
 {
 	struct scx_exit_info info = {
 	    .kind = sim.exit_kind >= EXIT_BY_BPF ? sim.exit_kind : SCX_EXIT_UNREG,
-	    .exit_cpu = sim.this_cpu->id,
 	    .exit_code = sim.exit_code,
+#ifdef HAS_EXIT_CPU
+	    .exit_cpu = sim.this_cpu->id,
+#endif
+#ifdef HAS_EXIT_FLAGS
 	    .flags = SCX_EFLAG_INITIALIZED,
+#endif
 	    .reason = reason_of(sim.exit_kind),
 	    .msg = sim.message,
 	    .dump = sim.dump,
@@ -1024,8 +1068,8 @@ static void ext_finish(void)
 static void ext_change_cgroup(const struct cgroup_change *change)
 {
 	struct cgroup *cgroup = cgroup_at(change->cgroup);
-	struct scx_task_group *group = &group_at(change->cgroup)->scx;
-	struct task_group after = {};
+	const struct group_settings *group = settings_of(change->cgroup);
+	struct group_settings after = {};
 
 	switch (change->setting) {
 	case SET_WEIGHT:
@@ -1033,16 +1077,19 @@ static void ext_change_cgroup(const struct cgroup_change *change)
 			CALL(cgroup_set_weight, IN_UNLOCKED, cgroup, change->weight, 0);
 		break;
 	case SET_IDLE:
+#ifdef KERNEL_HAS_CGROUP_SET_IDLE
 		if (group->idle != change->idle)
 			CALL(cgroup_set_idle, IN_UNLOCKED, cgroup, change->idle, 0);
+#endif
 		break;
 	case SET_BANDWIDTH:
 		set_bandwidth(&after, &change->bandwidth);
-		if (group->bw_period_us != after.scx.bw_period_us ||
-		    group->bw_quota_us != after.scx.bw_quota_us ||
-		    group->bw_burst_us != after.scx.bw_burst_us)
-			CALL4(cgroup_set_bandwidth, IN_UNLOCKED, cgroup, after.scx.bw_period_us,
-			      after.scx.bw_quota_us, after.scx.bw_burst_us);
+#ifdef KERNEL_HAS_CGROUP_SET_BANDWIDTH
+		if (group->period_us != after.period_us || group->quota_us != after.quota_us ||
+		    group->burst_us != after.burst_us)
+			CALL4(cgroup_set_bandwidth, IN_UNLOCKED, cgroup, after.period_us,
+			      after.quota_us, after.burst_us);
+#endif
 		break;
 	}
 }

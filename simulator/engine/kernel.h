@@ -66,8 +66,15 @@ s32 select_idle(struct task *t, s32 prev, u64 wake_flags, const struct cpumask *
 
 /* ---- cgroup.c, cid.c, timer.c ---- */
 struct cgroup *cgroup_at(u32 number);
-struct task_group *group_at(u32 number);
-void set_bandwidth(struct task_group *group, const struct bandwidth *to);
+/* What a cgroup sets; the kernel's struct scx_task_group has no more of it than it has callbacks.
+ */
+struct group_settings {
+	u32 weight;
+	bool idle;
+	u64 period_us, quota_us, burst_us;
+};
+const struct group_settings *settings_of(u32 cgroup);
+void set_bandwidth(struct group_settings *settings, const struct bandwidth *to);
 void enter_cgroup(struct task *t, u32 number);
 struct scx_cmask *cmask_of(const struct cpumask *cpus);
 void run_deferred(void *object, u64 stamp);

@@ -1,14 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The kfuncs of sched_ext, with the signatures of kernel 7.3. A weak one that is missing here
- * is NULL in the candidate, as on a kernel that lacks it.
+ * The kfuncs of sched_ext, with the signatures of kernel 7.3; those of older kernels are in
+ * older.c. The candidate gets those that the kernel has whose types these are (simulator/build.py).
+ * A weak one that is missing is NULL in the candidate, as on a kernel that lacks it.
  */
 #include "kernel.h"
 #include "lines.h"
 
-#define VERSION(a, b, c) ((a) << 16 | (b) << 8 | (c))
-
-int LINUX_KERNEL_VERSION = VERSION(7, 3, 0);
+/* The oldest kernel that has these types. */
+#define VERSION(a, b) ((a) << 16 | (b) << 8)
+#if defined(HAS_INIT_CIDS)
+int LINUX_KERNEL_VERSION = VERSION(7, 3);
+#elif defined(HAS_CID_TOPO)
+int LINUX_KERNEL_VERSION = VERSION(7, 2);
+#elif defined(HAS_SUB_SCHEDULERS)
+int LINUX_KERNEL_VERSION = VERSION(7, 1);
+#elif defined(KERNEL_HAS_CGROUP_SET_IDLE)
+int LINUX_KERNEL_VERSION = VERSION(6, 19);
+#elif defined(KERNEL_HAS_CGROUP_SET_BANDWIDTH)
+int LINUX_KERNEL_VERSION = VERSION(6, 17);
+#else
+int LINUX_KERNEL_VERSION = VERSION(6, 12);
+#endif
 const char CONFIG_CC_VERSION_TEXT[64] = "simulated";
 const char CONFIG_LOCALVERSION[64] = "-simulated";
 int sd_llc_id[MAX_CPUS];
@@ -580,6 +593,7 @@ void bpf_task_release(struct task_struct *p)
 	retire(t);
 }
 
+#ifdef HAS_TID
 struct task_struct *scx_bpf_tid_to_task(u64 tid)
 {
 	struct sched_ext_ops *ops = sim.ops;
@@ -592,6 +606,7 @@ struct task_struct *scx_bpf_tid_to_task(u64 tid)
 		return NULL;
 	return kernel_of(sim.tasks[tid - 1]);
 }
+#endif
 
 /* None of the counted events is modelled closely enough to count. */
 void scx_bpf_events(struct scx_event_stats *events, u64 size)

@@ -75,7 +75,9 @@ static void fill_in(struct task *t, struct task *parent, struct task_plan *plan)
 	p->real_parent = p->parent = parent ? kernel_of(parent) : p;
 	p->mm = plan->kthread ? NULL : &memory;
 	p->cred = p->real_cred = cred_of(plan);
+#ifdef HAS_TID
 	p->scx.tid = t->number + 1;
+#endif
 	enter_cgroup(t, parent && parent->plan == plan ? parent->cgroup : plan->cgroup);
 	set_nice(t, plan->nice);
 	set_mask(t, plan->cpus);
