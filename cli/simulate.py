@@ -25,9 +25,9 @@ from process.run import Completed
 
 # The simulator's limit, for a policy whose machine is not known yet.
 MOST_CPUS = 512
-# This kernel's types, and the newest types that the simulator supports (7.3).
+# This kernel's types, and a function without which the simulator cannot use them (6.13).
 KERNEL_TYPES = Path("/sys/kernel/btf/vmlinux")
-NEWEST_TYPE = b"\0scx_enable_args\0"
+OLDEST_KFUNC = b"\0scx_bpf_dsq_insert\0"
 # Time limits for compiling a policy and for simulating on a slow machine; seconds.
 COMPILE_S = 120.0
 SIMULATE_S = 1800.0
@@ -139,7 +139,7 @@ def types_for(btf: Path | None) -> Path | None:
     if btf is not None:
         return btf
     try:
-        if NEWEST_TYPE in KERNEL_TYPES.read_bytes():
+        if OLDEST_KFUNC in KERNEL_TYPES.read_bytes():
             return None
     except OSError:
         pass

@@ -120,7 +120,7 @@ def kernels_(
         # What is built boots without Debian's mirror.
         _progress(f"only what is built here: {fault}")
         offered = []
-    rows = kernels.rows(root.release, kernels.built(), offered)
+    rows = kernels.rows(root.release, kernels.built().values(), offered)
     if as_json:
         print(json.dumps([asdict(each) for each in rows]))
         return

@@ -124,11 +124,14 @@ def choose(offered: Collection[KernelOffer], wish: str) -> KernelOffer:
     return max(matching, key=lambda each: numbers(each.version))
 
 
-def built() -> list[str]:
-    """The releases of the kernels in the cache, as `uname -r` gives them; not the root's own."""
+def built() -> dict[str, str]:
+    """The kernels in the cache, except the root's own: each version as it was asked for, and the
+    release that `uname -r` gives. The oldest first.
+    """
     recipes = [KernelRecipe.of(each.name) for each in cache_folder().glob(f"{KERNEL_PREFIX}*")]
-    places = [place_of(recipe) for recipe in recipes if recipe]
-    return [Root(place, place).release for place in places]
+    places = {recipe.version: place_of(recipe) for recipe in recipes if recipe}
+    found = {version: Root(place, place).release for version, place in places.items()}
+    return dict(sorted(found.items(), key=lambda each: numbers(each[1])))
 
 
 def rows(own: str, ready: Iterable[str], offered: Iterable[KernelOffer]) -> list[KernelRow]:

@@ -184,7 +184,7 @@ def _sources() -> list[tuple[str, bytes]]:
     return [(str(path.relative_to(_PACKAGE)), path.read_bytes()) for path in files]
 
 
-def _later_types(header: bytes) -> list[str]:
+def later_types(header: bytes) -> list[str]:
     """The words for what this kernel's types have."""
     return [f"-D{word}" for word, shape in _LATER_TYPES.items() if re.search(shape, header)]
 
@@ -258,7 +258,7 @@ def _make_engine(
     done = run(
         [
             *compiler,
-            *_later_types((engine.kit.folder / "vmlinux.h").read_bytes()),
+            *later_types((engine.kit.folder / "vmlinux.h").read_bytes()),
             "-g1",
             f"-I{engine.kit.folder}",
             *units,

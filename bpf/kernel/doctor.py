@@ -8,6 +8,7 @@ Exits with 0 if nothing fails (warnings do not count), 1 otherwise, 2 on wrong u
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,6 +17,9 @@ from bpf.kernel.controls import GROUP_CALLBACK, ResourceControl, usage_words, wi
 from bpf.kernel.doctor_check import Check, DoctorVerdict
 from bpf.kernel.doctor_facts import DoctorFacts, gather
 from bpf.kernel.doctor_surroundings import surroundings_checks
+
+# The end of a release that Debian 13 has from its backports, and the flavour in it.
+_BACKPORTED = re.compile(r"\+deb13-([a-z0-9-]+)$")
 
 
 def _kernel(facts: DoctorFacts) -> list[Check]:
@@ -28,8 +32,8 @@ def _kernel(facts: DoctorFacts) -> list[Check]:
             DoctorVerdict.FAIL,
             found + (", CONFIG_SCHED_CLASS_EXT=" + facts.config if facts.config else ""),
             "this kernel has no sched_ext: no scheduler can be loaded",
-            "boot a kernel with CONFIG_SCHED_CLASS_EXT=y (6.12 or later; Debian: 7.x of "
-            "backports), or use `schedpilot lab run`",
+            "boot a kernel with CONFIG_SCHED_CLASS_EXT=y (6.12 or later; Debian 13: from "
+            "backports, 6.16 or later), or use `schedpilot lab run`",
         )
     if facts.btf:
         btf = Check("kernel types", DoctorVerdict.OK, "BTF present", "programs can be built for it")
@@ -73,8 +77,17 @@ def _malformed(facts: DoctorFacts) -> Check:
         f"{len(bad)} of {facts.kfuncs} kfuncs malformed: {shown}",
         "the kernel's build left an internal `aux` argument in their types: every scheduler "
         "that calls one is refused (`func_proto incompatible with vmlinux`)",
-        "boot another kernel; Debian's 7.1 and 7.2 are affected, 7.0 and 7.3.4 are sound",
+        f"{_sound_kernel(facts.kernel)}; Debian's 7.1 and 7.2 are affected, 7.0 and 7.3.4 are "
+        "sound",
     )
+
+
+def _sound_kernel(release: str) -> str:
+    """How to get a kernel with sound types, where the distribution is known to have one."""
+    flavour = _BACKPORTED.search(release)
+    if flavour is None:
+        return "boot another kernel"
+    return f"apt install -t trixie-backports linux-image-{flavour[1]} (7.3.4 or newer) and boot it"
 
 
 def _scheduler(facts: DoctorFacts) -> list[Check]:

@@ -16,24 +16,30 @@ from bpf.build.vmlinux import BTF, btf_digest
 from bpf.common.elf_sections import SYMBOLS, ElfError, linked, symbols, text_at
 from bpf.kernel.callbacks import object_sections
 from bpf.kernel.features import Features, read_features
+from process import Fault
 
 _FAMILY = ("scx_bpf_", "__scx_bpf_")
 
 
 def features_of(btf: Path = BTF, *, cache_folder: Path | None = None) -> Features:
-    """`read_features`, kept in the cache: 5 s of work under emulation.
+    """`read_features`, kept in the cache: 5 s of work under emulation. Empty if the types cannot be
+    understood.
 
     Raises:
-        Fault: UNSUPPORTED, STATE.
+        Fault: UNSUPPORTED if there are none, STATE.
     """
     kept = cache.folder(cache_folder) / "btf" / btf_digest(btf) / "features.json"
     try:
         content = json.loads(kept.read_bytes())
         return Features(tuple(content["kfuncs"]), tuple(content["malformed"]))
     except (OSError, ValueError, KeyError, TypeError):
+        pass
+    try:
         found = read_features(btf)
-        cache.write(kept, json.dumps(asdict(found)).encode())
-        return found
+    except Fault:
+        return Features((), ())
+    cache.write(kept, json.dumps(asdict(found)).encode())
+    return found
 
 
 def essential(name: str) -> str:

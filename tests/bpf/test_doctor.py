@@ -148,6 +148,24 @@ def _btf(**functions: list[str]) -> bytes:
     return header + types + bytes(names)
 
 
+@pytest.mark.parametrize(
+    ("release", "remedy"),
+    [
+        (
+            "7.2.12+deb13-cloud-amd64",
+            "apt install -t trixie-backports linux-image-cloud-amd64 (7.3.4 or newer) and boot it",
+        ),
+        ("7.2.0-arch1-1", "boot another kernel"),
+    ],
+)
+def test_a_kernel_with_malformed_kfuncs_is_told_which_one_to_boot(
+    release: str, remedy: str
+) -> None:
+    """Where the distribution has a sound kernel, the remedy names its package."""
+    facts = replace(SOUND, kernel=release, malformed=("scx_bpf_kick_cpu",))
+    assert _check(facts, "scheduler functions").remedy.startswith(f"{remedy};")
+
+
 def test_malformed_kfuncs_are_found() -> None:
     """A public kfunc that still has the internal argument is malformed; its twin is not."""
     features = parse_features(

@@ -216,5 +216,5 @@ def test_types_come_from_this_kernel_else_from_the_lab(
     assert command.types_for(None) == Path("/lab")
     own.write_bytes(b"\0sched_ext_ops\0")
     assert command.types_for(None) == Path("/lab")
-    own.write_bytes(b"\0sched_ext_ops\0scx_enable_args\0")
+    own.write_bytes(b"\0sched_ext_ops\0scx_bpf_dsq_insert\0")
     assert command.types_for(None) is None
