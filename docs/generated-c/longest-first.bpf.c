@@ -545,7 +545,7 @@ s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 w
 	if (!t)
 		return prev_cpu;
 	t->queue = place(p, t);
-	cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
+	cpu = select_idle_cpu(p, prev_cpu, wake_flags, &idle);
 	if (idle && may_start(p, t)) {
 		bring_near(t, llc_of(cpu), true);
 		count_in(p, t);

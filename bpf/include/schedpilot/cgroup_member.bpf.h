@@ -12,7 +12,7 @@
 
 struct member {
 	u32 slot;	/* number of its group, see <schedpilot/cgroups.bpf.h> */
-	u32 weighs;	/* its part of the group's `weighs`; 0 while it sleeps */
+	u32 weighs;	/* directly in the root: its part of that weight; 0 while it sleeps */
 	u64 charged_at; /* until when the group has been charged for it, ns; 0: it does not run */
 	u64 burst;	/* CPU time since it last slept, ns */
 	u64 last_burst; /* the same at its last sleep, ns */

@@ -59,6 +59,7 @@ __noinline int settle_usage(u64 passed)
 	bpf_for (i, ROOT_TASKS, nr_slots) {
 		struct group *g = group_at(i), *above;
 		struct shard sum;
+		s64 root;
 		u32 slot = i, wants;
 		u64 used;
 
@@ -73,7 +74,8 @@ __noinline int settle_usage(u64 passed)
 			continue;
 		g->seen += used;
 		if (i == ROOT_TASKS) {
-			g->weight = sum.weighs > 0 ? kernel_weight(sum.weighs) : USUAL_WEIGHT;
+			root = root_weight();
+			g->weight = root > 0 ? kernel_weight(root) : USUAL_WEIGHT;
 			g->parent = ROOT;
 		}
 		bpf_for (level, 0, MAX_LEVELS) {

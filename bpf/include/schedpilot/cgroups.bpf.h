@@ -69,7 +69,6 @@ struct shard {
 	u64 used;    /* CPU time, ns */
 	u64 waited;  /* time that they waited for a CPU, ns, of those that got one */
 	s64 waiting; /* how many wait for a CPU */
-	s64 weighs;  /* of ROOT_TASKS: weight of all runnable tasks, 100 for nice 0 */
 	u64 look_at; /* at this much `used` the sum is compared with the group's allowance */
 } __attribute__((aligned(64)));
 
@@ -195,24 +194,34 @@ static struct shard sum_of(const struct group *g)
 		sum.used += g->shards[i].used;
 		sum.waited += g->shards[i].waited;
 		sum.waiting += g->shards[i].waiting;
-		sum.weighs += g->shards[i].weighs;
 	}
 	return sum;
+}
+
+/* Weight of all runnable tasks that are directly in the root, 100 for each of nice 0. */
+__noinline s64 root_weight(void)
+{
+	s64 sum = 0;
+	u32 i;
+
+	for (i = 0; i < MAX_LLCS && i < nr_llcs; i++)
+		sum += llc_at(i)->root_weight;
+	return sum;
+}
+
+static s64 *root_weight_here(void)
+{
+	return &llc_at(llc_of(bpf_get_smp_processor_id()))->root_weight;
 }
 
 /* ---- what tasks do ---- */
 
 static void group_runnable(const struct task_struct *p, struct task_ctx *t)
 {
-	struct group *g;
-
 	if (t->member.slot != ROOT_TASKS || t->member.weighs)
 		return;
-	g = group_at(ROOT_TASKS);
-	if (!g)
-		return;
 	t->member.weighs = p->scx.weight;
-	__sync_fetch_and_add(&shard_here(g)->weighs, t->member.weighs);
+	__sync_fetch_and_add(root_weight_here(), t->member.weighs);
 }
 
 /* It waits for a CPU. */
@@ -245,16 +254,12 @@ static void group_waits_no_more(struct task_ctx *t, u64 now)
 
 static void group_quiescent(struct task_ctx *t)
 {
-	struct group *g;
-
 	group_waits_no_more(t, scx_bpf_now());
 	t->member.last_burst = t->member.burst;
 	t->member.burst = 0;
 	if (!t->member.weighs)
 		return;
-	g = group_at(ROOT_TASKS);
-	if (g)
-		__sync_fetch_and_sub(&shard_here(g)->weighs, t->member.weighs);
+	__sync_fetch_and_sub(root_weight_here(), t->member.weighs);
 	t->member.weighs = 0;
 }
 

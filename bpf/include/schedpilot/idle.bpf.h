@@ -2,8 +2,9 @@
 /*
  * No CPU stays idle while a task that it may run waits.
  *
- * Call this at the end of enqueue(): a CPU may have become idle since select_cpu() looked,
- * and select_cpu() was not called for a task whose slice ended.
+ * select_cpu() asks select_idle_cpu(). At the end of enqueue(), call wake_idle_cpu(): a CPU may
+ * have become idle since select_cpu() looked, and select_cpu() was not called for a task whose
+ * slice ended.
  */
 #ifndef SCHEDPILOT_IDLE_BPF_H
 #define SCHEDPILOT_IDLE_BPF_H
@@ -29,6 +30,26 @@ static s32 idle_near(const struct task_struct *p)
 	if (!mask || !bpf_cpumask_subset(mask, p->cpus_ptr))
 		return -1;
 	return scx_bpf_pick_idle_cpu(mask, 0);
+}
+
+/*
+ * scx_bpf_select_cpu_dfl(), unless no CPU is idle. It writes the line of idle CPUs, which the whole
+ * machine reads, at each wakeup, also if its last CPU is busy.
+ */
+static s32 select_idle_cpu(struct task_struct *p, s32 prev_cpu, u64 wake_flags, bool *is_idle)
+{
+	const struct cpumask *idle;
+	bool none;
+
+	*is_idle = false;
+	if (nr_llcs > 1) {
+		idle = scx_bpf_get_idle_cpumask();
+		none = bpf_cpumask_empty(idle);
+		scx_bpf_put_idle_cpumask(idle);
+		if (none)
+			return prev_cpu;
+	}
+	return scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, is_idle);
 }
 
 /* An idle CPU that the task may use, in its LLC if there is one; -1 if there is none. */

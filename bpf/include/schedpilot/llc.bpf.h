@@ -25,6 +25,7 @@ struct llc {
 	/* Written as tasks run here. */
 	u64 clock; /* virtual time of its tasks, ns; see <schedpilot/virtual_time.bpf.h> */
 	u64 runnable_weight; /* of all its tasks whose weight counts */
+	s64 root_weight;     /* what became runnable here of tasks that are in no control group */
 	u64 looked_at;	     /* when a CPU here last looked around, ns */
 	u64 lone_at;	     /* when a CPU here last compared its only task's luck, ns */
 	u32 compared;	     /* the LLC with which load was last compared */

@@ -54,7 +54,7 @@ static u64 place_in(u32 llc, struct task_ctx *t)
 s32 BPF_STRUCT_OPS(queue_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 {
 	bool idle = false;
-	s32 cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
+	s32 cpu = select_idle_cpu(p, prev_cpu, wake_flags, &idle);
 	struct task_ctx *t;
 	u32 llc;
 

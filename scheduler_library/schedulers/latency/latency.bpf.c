@@ -171,7 +171,7 @@ static void take_cpu(struct task_struct *p, s32 first)
 s32 BPF_STRUCT_OPS(latency_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 {
 	bool idle = false;
-	s32 cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
+	s32 cpu = select_idle_cpu(p, prev_cpu, wake_flags, &idle);
 	struct task_ctx *t;
 	u32 llc;
 
