@@ -238,9 +238,10 @@ stolen:
 
 /*
  * The order alone bounds no task's wait. So tasks that have waited too long move to the
- * kernel's own global queue, which every CPU that may run them serves before all others.
+ * kernel's own global queue, which every CPU that may run them serves before all others. A global
+ * function: the verifier checks it once, not again for each queue.
  */
-static void give_late_turns(u64 dsq, u64 wait, bool briefly, u64 now, s32 cpu)
+__noinline int give_late_turns(u64 dsq, u64 wait, bool briefly, u64 now, s32 cpu)
 {
 	struct task_struct *p;
 	struct task_ctx *t;
@@ -253,7 +254,7 @@ static void give_late_turns(u64 dsq, u64 wait, bool briefly, u64 now, s32 cpu)
 			oldest = t->queued_at;
 	}
 	if (before(now, oldest + wait))
-		return;
+		return 0;
 	bpf_for_each (scx_dsq, p, dsq, 0) {
 		t = ctx_of(p);
 		/* A task that has had a late turn comes again when the others have had theirs. */
@@ -266,6 +267,7 @@ static void give_late_turns(u64 dsq, u64 wait, bool briefly, u64 now, s32 cpu)
 		if (++served >= most)
 			break;
 	}
+	return 0;
 }
 
 /* Now and then one CPU of each LLC looks for late tasks, and for LLCs with more load. */
