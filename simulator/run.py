@@ -205,8 +205,9 @@ class SharingCosts(_Figures):
 class SharedPlace(_Figures):
     """A variable, map or line of the kernel (in brackets) that CPUs share, by the code's place.
 
-    `offset` is that within the variable or the element, bytes. `place` is " at FILE:LINE", or empty
-    where the kernel does it. `ns` includes `wait_ns`.
+    `offset` is that within the variable or the element, bytes. `place` is " at FILE:LINE"; or
+    " in ops.CALLBACK()" where a kfunc does it that this callback calls; or empty where the kernel
+    does it by itself. `ns` includes `wait_ns`.
     """
 
     name: str

@@ -63,6 +63,7 @@ struct bill {
 /* A place in the code that uses a variable. */
 struct site {
 	const char *name;
+	const char *in; /* the callback whose kfunc uses it; NULL: the code does, or the kernel */
 	u64 offset, code;
 	bool lock;
 	u64 loads, stores, ns, wait_ns;
@@ -176,7 +177,8 @@ static const struct variable *variable_at(u64 address)
 
 static struct site *site_of(const char *name, u64 offset, u64 code, bool lock)
 {
-	u64 at = ((u64)name ^ offset * 0x9e3779b97f4a7c15ULL ^ code << 17 ^ lock) *
+	const char *in = code ? NULL : sim.in;
+	u64 at = ((u64)name ^ (u64)in << 7 ^ offset * 0x9e3779b97f4a7c15ULL ^ code << 17 ^ lock) *
 		     0xbf58476d1ce4e5b9ULL >>
 		 40;
 
@@ -184,10 +186,9 @@ static struct site *site_of(const char *name, u64 offset, u64 code, bool lock)
 		struct site *site = &sites[at % MOST_SITES];
 
 		if (!site->name)
-			*site = (struct site){
-			    .name = name, .offset = offset, .code = code, .lock = lock};
-		if (site->name == name && site->offset == offset && site->code == code &&
-		    site->lock == lock)
+			*site = (struct site){name, in, offset, code, lock, 0, 0, 0, 0};
+		if (site->name == name && site->in == in && site->offset == offset &&
+		    site->code == code && site->lock == lock)
 			return site;
 	}
 	return &sites[0];
@@ -558,6 +559,8 @@ void write_lines(void)
 		const struct site *site = &sites[i];
 
 		place_of_code(place, sizeof(place), site->code);
+		if (site->in)
+			snprintf(place, sizeof(place), " in %s", site->in);
 		printf("%s{\"name\":\"%s\",\"offset\":%llu,\"place\":\"%s\",\"lock\":%s", comma,
 		       site->name, site->offset, place, site->lock ? "true" : "false");
 		printf(
