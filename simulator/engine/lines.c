@@ -43,6 +43,7 @@ struct line {
 	/* How long it is in use by those who asked for it up to then, and the last of them. */
 	u64 backlog, asked_at, service;
 	s32 asked_by;
+	bool stored;   /* nobody has loaded it since the last store */
 	u64 locked_at; /* by the clock of the CPU that has the lock */
 	u64 cores[MASK_WORDS], caches[MASK_WORDS];
 };
@@ -249,6 +250,7 @@ static u64 fetch(struct line *line, bool store, bool *beyond)
 		memset(line->cores, 0, sizeof(line->cores));
 		memset(line->caches, 0, sizeof(line->caches));
 	}
+	line->stored = store;
 	add(line->cores, core);
 	add(line->caches, llc);
 	return ns;
@@ -280,15 +282,16 @@ static void charge(struct line *line, u64 address, bool store, bool lock, u64 co
 {
 	u64 *clock = clock_of_cpu(), ns, wait = 0;
 	struct bill *bill = &bills[!in_wakeup];
-	bool beyond;
+	/* Once one has loaded it, copies are handed out at the same time. */
+	bool alone = store || line->stored, beyond;
 
 	ns = fetch(line, store, &beyond);
-	if (ns || lock)
+	if ((ns && (alone || beyond)) || lock)
 		wait = wait_for(line, ns);
 	if (lock)
 		line->locked_at = *clock + wait;
 	*clock += wait + ns + (lock ? ATOMIC_NS : HIT_NS);
-	if (ns && !lock)
+	if (ns && alone && !lock)
 		serve(line, ns);
 	if (!counting())
 		return;
