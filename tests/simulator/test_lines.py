@@ -100,6 +100,15 @@ def test_counting_changes_no_other_figure(bench: Workbench) -> None:
     assert figures.model_copy(update={"sharing": None}) == plain
 
 
+def test_variables_that_are_only_read_cost_nothing(bench: Workbench) -> None:
+    """Parameters are in a section of their own, as in the BPF object, so that nothing which CPUs
+    write shares a line with them."""
+    found = sharing(bench, FAIR, scenario(CPUS, LOADS[PARTLY]))
+    names = {each.name for each in found.sites if each.ns}
+    assert "tasks" in names
+    assert not names & {"slice_ns", "credit_ns", "max_wait_ns", "min_slice_ns"}
+
+
 def test_the_kernels_own_scheduler_is_counted_too(bench: Workbench) -> None:
     """By its queues for each CPU, of which each is locked at every switch."""
     found = sharing(bench, None, scenario(CPUS, LOADS[PARTLY]))
