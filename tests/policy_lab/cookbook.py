@@ -30,9 +30,9 @@ def machine(cpus: int = CPUS) -> TargetMachine:
     return TargetMachine(cpus, {"nobody": 65534, "root": pwd.getpwnam("root").pw_uid}.get)
 
 
-def compiled(line: str) -> CompiledPolicy:
+def compiled(line: str, cpus: int = CPUS) -> CompiledPolicy:
     """One line of the cookbook as a scheduler."""
-    found = compile_policy(line, machine=machine())
+    found = compile_policy(line, machine=machine(cpus))
     assert isinstance(found, CompiledPolicy), line
     return found
 
@@ -47,10 +47,12 @@ class Policy:
     expected_runtime: bool
 
 
-def tree_with_policies(folder: Path, build: Callable[[str, Path, str], BuildResult]) -> Path:
+def tree_with_policies(
+    folder: Path, build: Callable[[str, Path, str], BuildResult], cpus: int = CPUS
+) -> Path:
     """A copy of this checkout in `folder`, with an object for each line of the cookbook.
 
-    `build` gets a source, the folder for its object and a name.
+    `build` gets a source, the folder for its object and a name; `cpus` are those of the guest.
     """
     checkout = project_root()
     tree = folder / "tree"
@@ -59,7 +61,7 @@ def tree_with_policies(folder: Path, build: Callable[[str, Path, str], BuildResu
     place.mkdir()
     found = []
     for line in lines():
-        policy = compiled(line)
+        policy = compiled(line, cpus)
         build(policy.source, place, f"{policy.name}.bpf.c").require()
         bits = {each.field: each.bit for each in policy.facts.selectors}
         found.append(Policy(line, policy.name, bits, policy.facts.expected_runtime))

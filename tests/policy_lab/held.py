@@ -52,13 +52,13 @@ def index() -> dict[str, dict[str, Any]]:
 
 
 @contextlib.asynccontextmanager
-async def held(policy: dict[str, Any]) -> AsyncIterator[Held]:
+async def held(policy: dict[str, Any], lease_s: float = LEASE_S) -> AsyncIterator[Held]:
     """Hold the policy for the length of the block, and note whether it still ran at the end.
 
     Raises:
         Fault: it cannot be loaded.
     """
-    async with await Runner.start(FOLDER / f"{policy['name']}.bpf.o", lease_s=LEASE_S) as runner:
+    async with await Runner.start(FOLDER / f"{policy['name']}.bpf.o", lease_s=lease_s) as runner:
         held = Held(runner, policy["bits"], policy["expected_runtime"])
         watch = asyncio.create_task(_note_exit(runner, held.trouble))
         try:
