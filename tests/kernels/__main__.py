@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What works on which kernel: a table with a row for each.
 
-    python -m tests.kernels [--kernel 6.18]… [--json FILE] [--write]
+    python -m tests.kernels [--kernel 6.18]… [--json FILE] [--no-lab] [--write]
 
 Boots every kernel that is built in the lab, or those that are named, once each; two minutes for
 each on an idle machine. `--write` puts the table into docs/kernels.md. `--json` keeps what was
@@ -18,7 +18,7 @@ from bpf.kernel.features import Features
 from lab import kernels
 from lab.tree import project_root
 
-from .looked import KernelLook, look
+from .looked import KernelLook, look, look_at_types
 from .table import rendered, replaced
 
 PAGE = project_root() / "docs" / "kernels.md"
@@ -50,6 +50,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--kernel", action="append", help="this version; default: all, and own")
     parser.add_argument("--json", type=Path, help="keep what was found here")
+    parser.add_argument("--no-lab", action="store_true", help="by the types alone, without a boot")
     parser.add_argument("--write", action="store_true", help="put the table into docs/kernels.md")
     asked = parser.parse_args()
     versions = asked.kernel
@@ -57,7 +58,8 @@ def main() -> int:
         versions = [*kernels.built(), ""]
     looks = _kept(asked.json)
     for version in versions:
-        found = look(version, lambda line: print(line, file=sys.stderr, flush=True))
+        way = look_at_types if asked.no_lab else look
+        found = way(version, lambda line: print(line, file=sys.stderr, flush=True))
         looks[found.release] = found
         if asked.json:
             _keep(asked.json, looks)

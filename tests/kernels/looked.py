@@ -5,7 +5,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +76,6 @@ def sources(folder: Path) -> dict[str, Path]:
     return found
 
 
-def builds_for(kernel: str) -> Path:
-    """A cache for this kernel alone: the usual one keeps the headers of a few kernels only."""
-    release = kernels.find(recipe_for(project_root()), kernel).release
-    return cache.folder(cache.folder() / "kernels" / release)
-
-
 def look(kernel: str, progress: Callable[[str], None] = lambda _: None) -> KernelLook:
     """Build for this kernel, boot it once, and try everything.
 
@@ -92,12 +86,40 @@ def look(kernel: str, progress: Callable[[str], None] = lambda _: None) -> Kerne
     Raises:
         Fault: the lab is not built, or the guest did not come to its end.
     """
+    found, objects = _build(kernel, progress)
+    progress(f"booting it with {len(objects)} of them")
+    done = run_in_lab(
+        ["python", "-m", "tests.kernels.guest"],
+        kernel=kernel,
+        cpus=cookbook.CPUS,
+        files=objects,
+        timeout=LOOK_S,
+        progress=progress,
+    )
+    assert done.status == 0, done.error_text
+    return replace(found, seen=json.loads(done.text))
+
+
+def look_at_types(kernel: str, progress: Callable[[str], None] = lambda _: None) -> KernelLook:
+    """The same without a boot: what can be said by the kernel's types alone.
+
+    Raises:
+        Fault: the lab is not built.
+    """
+    found, _ = _build(kernel, progress)
+    return found
+
+
+def _build(kernel: str, progress: Callable[[str], None]) -> tuple[KernelLook, dict[str, bytes]]:
+    """What the build for this kernel says, and the objects by the name of their file."""
     btf = kernel_types(None, kernel)
-    builds = builds_for(kernel)
+    release = kernels.find(recipe_for(project_root()), kernel).release
+    # A cache for this kernel alone: the usual one keeps the headers of a few kernels only.
+    builds = cache.folder(cache.folder() / "kernels" / release)
     with tempfile.TemporaryDirectory(prefix="schedpilot-kernels-") as name:
         folder = Path(name)
         wanted = sources(folder)
-        progress(f"building {len(wanted)} schedulers for {kernel or 'the own kernel'}")
+        progress(f"building {len(wanted)} schedulers for {release}")
 
         def build(source: Path) -> BuildResult:
             return build_object(source, folder / "out", btf=btf, cache_folder=builds)
@@ -109,23 +131,14 @@ def look(kernel: str, progress: Callable[[str], None] = lambda _: None) -> Kerne
             for each, result in built.items()
             if result.object
         }
-        progress(f"booting it with {len(objects)} of them")
-        done = run_in_lab(
-            ["python", "-m", "tests.kernels.guest"],
-            kernel=kernel,
-            cpus=cookbook.CPUS,
-            files=objects,
-            timeout=LOOK_S,
-            progress=progress,
-        )
-    assert done.status == 0, done.error_text
-    return KernelLook(
-        read_features(btf),
-        read_kernel_callbacks(btf) or frozenset(),
-        {
-            each: result.diagnostics[0].message if result.diagnostics else "no reason"
-            for each, result in built.items()
-            if not result.object
-        },
-        json.loads(done.text),
-    )
+    refused = {
+        each: result.diagnostics[0].message if result.diagnostics else "no reason"
+        for each, result in built.items()
+        if not result.object
+    }
+    seen: dict[str, Any] = {"release": release}
+    for kind in (LIBRARY, POLICY):
+        names = [each for each in built if each.startswith(kind) and each not in refused]
+        seen[kind] = {each.removeprefix(kind): {} for each in names}
+    callbacks = read_kernel_callbacks(btf) or frozenset()
+    return KernelLook(read_features(btf), callbacks, refused, seen), objects

@@ -22,6 +22,8 @@ HEADINGS = (
     "probes",
 )
 YES, NO = "yes", "no"
+# Nothing was booted, or nothing ran there.
+_UNKNOWN = "–"
 
 
 def row(found: KernelLook) -> tuple[str, ...]:
@@ -36,8 +38,8 @@ def row(found: KernelLook) -> tuple[str, ...]:
         ", ".join(honoured) or "none",
         _counters(found),
         _signals(found),
-        YES if found.seen["recorder"].get("records") else NO,
-        NO if all(found.seen["probes"].values()) else YES,
+        _recorder(found),
+        _probes(found),
     )
 
 
@@ -48,17 +50,31 @@ def _of(found: KernelLook, kind: str) -> str:
 def _counters(found: KernelLook) -> str:
     """Those that the kernel shows for a scheduler that runs."""
     shown = [each["counters"] for each in found.tried(LIBRARY).values() if "counters" in each]
-    if shown:
-        return str(max(shown))
-    return "not seen"
+    return str(max(shown)) if shown else _UNKNOWN
 
 
 def _signals(found: KernelLook) -> str:
-    seen = found.seen["signals"]
+    seen = found.seen.get("signals")
+    if seen is None:
+        return _UNKNOWN
     if not seen.get("workloads"):
         return NO
     lacks = [name for name in ("open", "turns") if not seen.get(name)]
     return f"yes, without {' and '.join(lacks)}" if lacks else YES
+
+
+def _recorder(found: KernelLook) -> str:
+    seen = found.seen.get("recorder")
+    if seen is None:
+        return _UNKNOWN
+    return YES if seen.get("records") else NO
+
+
+def _probes(found: KernelLook) -> str:
+    seen = found.seen.get("probes")
+    if seen is None:
+        return _UNKNOWN
+    return NO if all(seen.values()) else YES
 
 
 def notes(found: KernelLook) -> list[str]:
@@ -76,10 +92,10 @@ def notes(found: KernelLook) -> list[str]:
         f"{release}: {len(names)} scheduler{'s' if len(names) > 1 else ''}: {reason}."
         for reason, names in sorted(by_reason.items(), key=lambda each: -len(each[1]))
     ]
-    reasons = {reason for each in found.seen["probes"].values() for reason in each}
+    reasons = {reason for each in found.seen.get("probes", {}).values() for reason in each}
     said += [f"{release}: probes lack {reason}." for reason in sorted(reasons)]
     for program in ("signals", "recorder"):
-        if trouble := found.seen[program].get("trouble"):
+        if trouble := found.seen.get(program, {}).get("trouble"):
             said.append(f"{release}: {program}: {trouble}.")
     return said
 

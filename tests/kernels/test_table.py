@@ -65,7 +65,7 @@ def test_what_does_not_build_counts_and_is_said_once() -> None:
         },
     )
     assert row(look)[2:4] == ("0 of 2", "0 of 2")
-    assert row(look)[5] == "not seen"
+    assert row(look)[5] == "–"
     text = rendered([look])
     assert f"- 6.16.12: 3 schedulers: {why}." in text
     assert "- 6.16.12: 1 scheduler: the kernel did not accept it: no." in text
