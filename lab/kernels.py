@@ -44,7 +44,7 @@ class KernelOffer:
         return ".".join(self.version.split(".")[:2])
 
 
-class KernelState(StrEnum):
+class KernelPresence(StrEnum):
     OWN = "the root's own"
     BUILT = "built"
     OFFERED = "not built"
@@ -55,7 +55,7 @@ class KernelRow:
     """A kernel that the lab can boot, and what its guest lacks that Debian no longer has."""
 
     version: str
-    state: KernelState
+    state: KernelPresence
     lacks: tuple[str, ...] = ()
 
 
@@ -142,13 +142,13 @@ def rows(own: str, ready: Iterable[str], offered: Iterable[KernelOffer]) -> list
         ready: the releases of the kernels that are built.
         offered: those that Debian has.
     """
-    states = dict.fromkeys((_version_of(each) for each in ready), KernelState.BUILT)
-    states[_version_of(own)] = KernelState.OWN
+    states = dict.fromkeys((_version_of(each) for each in ready), KernelPresence.BUILT)
+    states[_version_of(own)] = KernelPresence.OWN
     found = {each.version: each for each in offered}
     return [
         KernelRow(
             version,
-            states.get(version, KernelState.OFFERED),
+            states.get(version, KernelPresence.OFFERED),
             _lacks(found[version]) if version in found else (),
         )
         for version in sorted({*states, *found}, key=numbers)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from lab import cache, kernels
 from lab import cli as lab
 from lab.cache import Root
-from lab.kernels import KernelState, choose, offers, rows, wanted
+from lab.kernels import KernelPresence, choose, offers, rows, wanted
 from lab.machine import Accelerator, LabMachine, Mode, arguments, initramfs_for
 from lab.recipe import KernelRecipe, Recipe
 from process import Fault, FaultType
@@ -167,12 +167,12 @@ def test_all_kernels_are_listed_with_what_they_lack() -> None:
     own."""
     found = rows(OWN, ["6.17.3+deb13-cloud-amd64"], offers(frozenset(NAMES)))
     assert [(each.version, each.state, each.lacks) for each in found] == [
-        ("6.17.3", KernelState.BUILT, ()),
-        ("6.18.9", KernelState.OFFERED, ("headers",)),
-        ("6.18.15", KernelState.OFFERED, ("headers",)),
-        ("6.19.14", KernelState.OFFERED, ("headers", "configuration")),
-        ("7.2.12", KernelState.OFFERED, ()),
-        ("7.3.4", KernelState.OWN, ()),
+        ("6.17.3", KernelPresence.BUILT, ()),
+        ("6.18.9", KernelPresence.OFFERED, ("headers",)),
+        ("6.18.15", KernelPresence.OFFERED, ("headers",)),
+        ("6.19.14", KernelPresence.OFFERED, ("headers", "configuration")),
+        ("7.2.12", KernelPresence.OFFERED, ()),
+        ("7.3.4", KernelPresence.OWN, ()),
     ]
 
 
