@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Everything that both sides need, built on the host: programs, schedulers, scenarios."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.agreement.plan import Object, Prepared, write_prepared
-from benchmarks.agreement.schedulers import schedulers
+from benchmarks.agreement.schedulers import ComparedScheduler
 from benchmarks.agreement.workloads import WORKLOADS
 from bpf.build.clang import find_clang
 from bpf.build.kit import digest
@@ -33,7 +34,13 @@ class Bench:
     scenarios: dict[str, str]
 
 
-def prepare(folder: Path, repetitions: int, btf: Path, cache_folder: Path | None) -> Bench:
+def prepare(
+    folder: Path,
+    compared: Sequence[ComparedScheduler],
+    repetitions: int,
+    btf: Path,
+    cache_folder: Path | None,
+) -> Bench:
     """Fill `folder` for guest.py. The seed of a repetition is its number, from 1.
 
     Raises:
@@ -45,7 +52,7 @@ def prepare(folder: Path, repetitions: int, btf: Path, cache_folder: Path | None
         run([find_clang().path, "-O2", "-std=gnu11", *sources, "-o", program], timeout=BUILD_S)
     objects: dict[str, Object] = {}
     candidates: dict[str, NativeScheduler] = {}
-    for each in schedulers(CPUS):
+    for each in compared:
         built = build_object(
             each.source, folder, name=each.file, btf=btf, cache_folder=cache_folder
         )

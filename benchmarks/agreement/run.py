@@ -17,6 +17,7 @@ from benchmarks.agreement.plan import KernelRun
 from benchmarks.agreement.predict import predict
 from benchmarks.agreement.prepare import CPUS, Bench, prepare
 from benchmarks.agreement.report import comparisons, publish
+from benchmarks.agreement.schedulers import schedulers
 from benchmarks.agreement.workloads import WORKLOADS
 from bpf.build import cache, vmlinux
 from lab.chroot import in_root
@@ -192,7 +193,7 @@ def agreement(
         # Confined programs run as another user.
         work.chmod(0o755)
         btf = vmlinux.BTF if native else lab_btf(say)
-        bench = prepare(work / "bench", REPETITIONS, btf, None)
+        bench = prepare(work / "bench", schedulers(CPUS), REPETITIONS, btf, None)
         before, then = read_measured(again, bench) if again else (None, "")
         if before and not workloads:
             measured, about = before, then

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.agreement.plan import DEFAULT, Prepared, read_prepared, write_prepared
-from benchmarks.agreement.prepare import prepare
+from benchmarks.agreement.plan import DEFAULT
+from benchmarks.agreement.prepare import CPUS, prepare
 from benchmarks.agreement.run import measure_in_lab
+from benchmarks.agreement.schedulers import schedulers
 from benchmarks.agreement.workloads import WORKLOADS
 from simulator.run import simulate
 from simulator.scenario import SimulatedMachine
@@ -25,10 +26,8 @@ def test_both_sides_do_the_same_work(target: Target) -> None:
     with tempfile.TemporaryDirectory(prefix="schedpilot-agreement-") as place:
         work = Path(place)
         work.chmod(0o755)
-        bench = prepare(work / "bench", 1, target.btf, target.cache)
-        every = read_prepared(bench.folder)
-        few = Prepared({"fifo": every.objects["fifo"]}, every.texts)
-        write_prepared(bench.folder, few)
+        (fifo,) = [each for each in schedulers(CPUS) if each.name == "fifo"]
+        bench = prepare(work / "bench", [fifo], 1, target.btf, target.cache)
         measured = measure_in_lab(bench, work / "tree", ["1", *WORKLOAD], lambda _: None)
         assert measured.costs is not None
         assert measured.costs.tick_ns == 4_000_000
