@@ -10,6 +10,7 @@ char _license[] SEC("license") = "GPL";
 
 struct task_ctx {
 	struct member member;
+	u64 queued_at;
 };
 
 #include <schedpilot/cgroup_hold.bpf.h>
@@ -25,13 +26,15 @@ void BPF_STRUCT_OPS(g_headers_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *t = ctx_of(p);
 
+	if (t)
+		t->queued_at = scx_bpf_now();
 	if (t && holds(p, t, enq_flags))
 		return;
 	scx_bpf_dsq_insert(p, QUEUE, SLICE, enq_flags);
 	wake_idle_cpu(p);
 }
 
-static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t)
+static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t, u32 llc)
 {
 	scx_bpf_dsq_move(it, p, QUEUE, 0);
 }
@@ -85,21 +88,27 @@ s32 BPF_STRUCT_OPS(g_headers_init_task, struct task_struct *p, struct scx_init_t
 	return 0;
 }
 
+void BPF_STRUCT_OPS(g_headers_cpu_online, s32 cpu)
+{
+	cpu_comes(cpu);
+}
+
 void BPF_STRUCT_OPS(g_headers_cpu_offline, s32 cpu)
 {
+	cpu_goes(cpu);
 	hand_over(QUEUE, cpu);
 	hand_over_held(cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(g_headers_init)
 {
-	return groups_init() ?: scx_bpf_create_dsq(QUEUE, -1);
+	return llcs_init() ?: groups_init() ?: scx_bpf_create_dsq(QUEUE, -1);
 }
 
 SCX_OPS_DEFINE(g_headers_ops, .select_cpu = (void *)g_headers_select_cpu,
 	       .enqueue = (void *)g_headers_enqueue, .dispatch = (void *)g_headers_dispatch,
 	       .runnable = (void *)g_headers_runnable, .quiescent = (void *)g_headers_quiescent,
 	       .running = (void *)g_headers_running, .stopping = (void *)g_headers_stopping,
-	       .init_task = (void *)g_headers_init_task,
+	       .init_task = (void *)g_headers_init_task, .cpu_online = (void *)g_headers_cpu_online,
 	       .cpu_offline = (void *)g_headers_cpu_offline, .init = (void *)g_headers_init,
 	       GROUP_OPS.flags = SCX_OPS_ENQ_LAST, .name = "g_headers");
