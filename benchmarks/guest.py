@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from benchmarks import (
+    cgroups_overhead,
     daemon_cost,
     emergency,
     kept_is_wanted,
@@ -59,6 +60,7 @@ MEASUREMENTS: dict[str, Callable[[], Awaitable[dict[str, object]]]] = {
     "policy_steps": policy_steps.measure,
     "signals_overhead": signals_overhead,
     "recorder_overhead": recorder_overhead.measure,
+    "cgroups_overhead": cgroups_overhead.measure,
 }
 
 

@@ -71,6 +71,8 @@ def rows(results: Results) -> list[Row]:
         found += _overhead(results["signals_overhead"])
     if "recorder_overhead" in results:
         found += _recorder(results["recorder_overhead"])
+    if "cgroups_overhead" in results:
+        found += _groups(results["cgroups_overhead"])
     if "simulator_speed" in results:
         found += _simulator(results["simulator_speed"])
     if "cgroups_delay" in results:
@@ -288,6 +290,22 @@ def _recorder(result: Mapping[str, Any]) -> list[Row]:
     lost = f"{result['lost']} of {result['records'] + result['lost']}"
     size = f"{result['records_per_s']} a second, {result['bytes_per_record']} bytes each"
     return [*found, Row("records that a recording lost meanwhile", "", f"{lost} ({size})")]
+
+
+def _groups(result: Mapping[str, Any]) -> list[Row]:
+    found = []
+    for name in SLOWER_PERCENT:
+        arm = result[name]["on"]
+        low, high = arm["ratio_95"]
+        found.append(
+            Row(
+                f"{TITLES[name]} under `{result['scheduler']}`, against the same without its "
+                f"callbacks for control groups ({result['groups']} groups with the cpu controller)",
+                "",
+                f"x{arm['ratio']:.3f} ({low:.3f} to {high:.3f})",
+            )
+        )
+    return found
 
 
 def _simulator(result: Mapping[str, Any]) -> list[Row]:

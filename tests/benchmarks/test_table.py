@@ -96,3 +96,14 @@ def test_the_first_window_is_judged_by_its_slowest_and_the_measured_emulation() 
     assert prepared.measured == "p50 1.00 s, p99 9.00 s (20 episodes)"
     assert prepared.verdict == table.MISSED
     assert (cold.goal, cold.verdict) == ("", "")
+
+
+def test_what_groups_cost_is_a_ratio_with_its_interval() -> None:
+    """The table has both workloads, and how many groups the callbacks saw."""
+    arms = {"off": _arm([1.0] * 8, 1.0), "on": _arm([1.01] * 8, 1.01)}
+    result = {"scheduler": "fair", "groups": 0, "hackbench": arms, "pipe": arms}
+    hackbench, pipe = table.rows({"cgroups_overhead": result})
+    assert hackbench.measured == pipe.measured == "x1.010 (1.009 to 1.011)"
+    assert "`fair`" in hackbench.what
+    assert "(0 groups" in hackbench.what
+    assert (hackbench.goal, hackbench.verdict) == ("", "")
