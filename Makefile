@@ -20,7 +20,7 @@ TESTS      ?=
 # The lab's kernel, if it is to be another than the root's own: `make test KERNEL=6.18`. Tests compile for
 # its types, and those that need a kernel run on it. `schedpilot lab kernels` lists what there is.
 KERNEL     ?= $(SCHEDPILOT_LAB_KERNEL)
-export SCHEDPILOT_LAB_KERNEL = $(KERNEL)
+export SCHEDPILOT_LAB_KERNEL := $(KERNEL)
 
 CLANG_FORMAT ?= clang-format-19
 
