@@ -164,8 +164,8 @@ def test_completions_do_not_change_with_how_often_somebody_is_preempted(
         for each in sorted(slices)
     ]
     assert [each.completions for each in groups] == [tasks * (times + 1)] * 2
-    # Not always the less, the longer the slices: of 10 ms of work, slices of 3 and of 4 ms leave the
-    # last one with 1 and 2 ms. Only whoever ends within a slice is never preempted.
+    # Longer slices do not always preempt less: of 10 ms of work, slices of 3 and 4 ms leave 1 and
+    # 2 ms for the last turn. Only a task that ends within a slice is never preempted.
     if max(slices) >= work + 2:
         assert groups[1].preempted_ns == 0
 
