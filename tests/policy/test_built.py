@@ -13,7 +13,7 @@ from .sample import build, sample, varied, verify
 
 # All tests together have half an hour; run the thousand by hand after a change of the compiler.
 COMPILED = 25
-VERIFIED = (40, pytest.param(1000, marks=pytest.mark.long))
+VERIFIED = (12, pytest.param(1000, marks=pytest.mark.long))
 # As many are drawn at least, and the most different of them taken.
 DRAWN = 100
 
