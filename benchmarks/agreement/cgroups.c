@@ -10,13 +10,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ROOT	    "/sys/fs/cgroup"
-#define MAX_CGROUPS 32
-#define PATH_BYTES  512
+#define ROOT	   "/sys/fs/cgroup"
+#define PATH_BYTES 512
 /* The kernel is done with a process that has ended a moment after its parent knows. */
 #define EMPTY_WITHIN_MS 10000
 
-static char paths[MAX_CGROUPS][PATH_BYTES] = {ROOT};
+static char paths[MAX_CGROUPS + 1][PATH_BYTES] = {ROOT};
 static unsigned int nr_made = 1;
 
 static void refuse_at(const char *path, const char *what)
@@ -74,7 +73,7 @@ static void make(const struct cgroup *wanted)
 void make_cgroups(const struct cgroup *wanted, unsigned int count)
 {
 	for (unsigned int i = 0; i < count; i++) {
-		if (nr_made == MAX_CGROUPS || wanted[i].parent >= nr_made) {
+		if (nr_made > MAX_CGROUPS || wanted[i].parent >= nr_made) {
 			errno = EINVAL;
 			refuse_at(ROOT, wanted[i].name);
 		}

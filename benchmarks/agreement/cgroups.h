@@ -7,7 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NO_QUOTA UINT64_MAX
+/* Beside the root. */
+#define MAX_CGROUPS 16
+#define NO_QUOTA    UINT64_MAX
 
 struct cgroup {
 	unsigned int parent;

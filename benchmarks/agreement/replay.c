@@ -50,7 +50,6 @@ typedef uint64_t u64;
 #define MAX_DELAYS  (1U << 17)
 #define MAX_LOCKS   8
 #define MAX_CPUS    64
-#define MAX_CGROUPS 16
 #define STACK_BYTES 32768
 /* Nearer than this to its end a run is over: about what asking for the time costs. */
 #define NEAR_NS 4000
